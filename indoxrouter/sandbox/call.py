@@ -1,0 +1,34 @@
+"""One request on its way through the application."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from starlette.requests import Request
+
+from indoxrouter.sandbox.faults import NO_FAULT, Fault
+
+
+@dataclass
+class Call:
+    """What the application knows of a request besides what it carries."""
+
+    path: str  # below the prefix
+    origin: str
+    fault: Fault = NO_FAULT
+    request_id: str = field(default_factory=lambda: "req_" + uuid.uuid4().hex)
+    started: float = field(default_factory=perf_counter)
+    _paused: bool = False
+
+    @staticmethod
+    def of(request: Request) -> "Call":
+        call = request.scope["call"]
+        assert isinstance(call, Call)  # noqa: S101 - for the type checker
+        return call
+
+    async def pause(self) -> None:
+        """The delay that a fault orders, once."""
+        if self.fault.delay and not self._paused:
+            self._paused = True
+            await asyncio.sleep(self.fault.delay)

@@ -1,0 +1,138 @@
+"""What a request's body must look like, checked and refused as FastAPI does."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from indoxrouter.sandbox.errors import Location, invalid
+
+Problem = tuple[Location, str, str]
+Check = Callable[[Any, Location], Iterator[Problem]]
+
+
+def _of(kind: str, what: str, test: Callable[[Any], bool]) -> Check:
+    def check(value: Any, loc: Location) -> Iterator[Problem]:
+        if not test(value):
+            yield loc, f"Input should be a valid {what}", kind
+
+    return check
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+string = _of("string_type", "string", lambda value: isinstance(value, str))
+boolean = _of("bool_type", "boolean", lambda value: isinstance(value, bool))
+number = _of("float_type", "number", _is_number)
+integer = _of("int_type", "integer", _is_integer)
+mapping = _of("dict_type", "dictionary", lambda value: isinstance(value, dict))
+array = _of("list_type", "list", lambda value: isinstance(value, list))
+
+
+def _positive(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from integer(value, loc)
+    if _is_integer(value) and value < 1:
+        yield loc, "Input should be greater than or equal to 1", "greater_than_equal"
+
+
+def _some(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from array(value, loc)
+    if value == []:
+        yield loc, "List should have at least 1 item after validation, not 0", "too_short"
+
+
+def _strings(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from _some(value, loc)
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        yield from string(item, (*loc, index))
+
+
+def _messages(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from _some(value, loc)
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        place = (*loc, index)
+        yield from mapping(item, place)
+        if isinstance(item, dict):
+            yield from _fields(item, {"role": string}, {}, place)
+            yield from _content(item, (*place, "content"))
+
+
+def _content(message: dict[str, Any], loc: Location) -> Iterator[Problem]:
+    content = message.get("content")
+    if isinstance(content, list):
+        for index, part in enumerate(content):
+            yield from mapping(part, (*loc, index))
+    elif content is not None:
+        yield from string(content, loc)
+    elif not message.get("tool_calls"):
+        yield loc, "Field required", "missing"
+
+
+def _fields(
+    body: dict[str, Any], required: Mapping[str, Check], optional: Mapping[str, Check], loc: Location
+) -> Iterator[Problem]:
+    for name, check in required.items():
+        if name in body:
+            yield from check(body[name], (*loc, name))
+        else:
+            yield (*loc, name), "Field required", "missing"
+    for name, check in optional.items():
+        if body.get(name) is not None:
+            yield from check(body[name], (*loc, name))
+
+
+_COMMON = {"byok_api_key": string, "additional_params": mapping}
+_SAMPLING = _COMMON | {
+    "temperature": number,
+    "max_tokens": _positive,
+    "top_p": number,
+    "frequency_penalty": number,
+    "presence_penalty": number,
+    "stream": boolean,
+}
+_IMAGE_TEXTS = ("size", "quality", "style", "response_format", "aspect_ratio", "negative_prompt")
+_IMAGE = _COMMON | dict.fromkeys(_IMAGE_TEXTS, string)
+FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
+    "chat/completions": ({"model": string, "messages": _messages}, _SAMPLING),
+    "completions": ({"model": string, "prompt": string}, _SAMPLING),
+    "embeddings": ({"model": string, "text": _strings}, _COMMON),
+    "images/generations": ({"model": string, "prompt": string}, _IMAGE | {"n": _positive, "seed": integer}),
+    "auth/token": ({"api_key": string}, {}),
+}
+PARAMS: dict[str, Check] = {"seed": integer, "dimensions": _positive}
+
+
+def body(raw: bytes, endpoint: str) -> dict[str, Any]:
+    """The body of a request to an endpoint, or a refusal that lists everything wrong with it."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise invalid([(("body", 0), "JSON decode error", "json_invalid")]) from None
+    if not isinstance(value, dict):
+        raise invalid([(("body",), "Input should be a valid dictionary", "dict_type")])
+    required, optional = FIELDS[endpoint]
+    problems = list(_fields(value, required, optional, ("body",)))
+    params = value.get("additional_params")
+    if isinstance(params, dict):
+        problems += _fields(params, {}, PARAMS, ("body", "additional_params"))
+    if problems:
+        raise invalid(problems)
+    return value
+
+
+def day(value: str | None, name: str) -> str | None:
+    """A date of a query, YYYY-MM-DD."""
+    if not value:
+        return None
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        message = "Input should be a valid date in the format YYYY-MM-DD"
+        raise invalid([(("query", name), message, "date_from_datetime_parsing")]) from None

@@ -1,0 +1,242 @@
+"""Failures on order: which request they hit, and what they do to its answer."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Send
+
+from indoxrouter.sandbox.encoding import event, to_json
+
+_BROKEN = {
+    "json": b'data: {"id": "sandbox-broken", "choices": [{"delta": {"conte\n\n',
+    "utf-8": b'data: {"choices": [{"index": 0, "delta": {"content": "\xff\xfe\xfa"}}]}\n\n',
+}
+
+
+class SeveredError(Exception):
+    """The connection is to be closed with its answer unfinished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What happens to one answer. `cut`, `drip` and `hang_after` count bytes of the body."""
+
+    delay: float = 0.0
+    status: int | None = None
+    body: Any = None
+    headers: Mapping[str, str] | None = None
+    retry_after: float | None = None
+    cut: int | None = None
+    drip: int | None = None
+    interval: float = 0.05
+    hang: float | None = None
+    hang_after: int = 0
+    malformed: int | None = None
+    malformed_as: str = "json"
+    error_event: int | None = None
+    error: Any = None
+    expire: bool = False
+    charge: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("delay", "interval", "hang", "retry_after"):
+            _check(name, getattr(self, name), float, 0)
+        for name in ("cut", "hang_after", "malformed", "error_event"):
+            _check(name, getattr(self, name), int, 0)
+        _check("drip", self.drip, int, 1)
+        _check("status", self.status, int, 200)
+        if self.status is not None and self.status > 599:
+            raise ValueError(f"status must be from 200 to 599, not {self.status}")
+        if self.malformed_as not in _BROKEN:
+            raise ValueError(f"malformed_as must be json or utf-8, not {self.malformed_as!r}")
+        for name in ("expire", "charge"):
+            if not isinstance(getattr(self, name), bool | None):
+                raise ValueError(f"{name} must be true or false")  # noqa: TRY004 - its value is wrong
+        if self.headers is not None and not isinstance(self.headers, Mapping):
+            raise ValueError("headers must be an object")
+
+    @property
+    def in_transit(self) -> bool:
+        """Whether the answer is carried out in full, and only then suffers."""
+        return self.cut is not None or self.drip is not None or self.hang is not None
+
+    @property
+    def charged(self) -> bool:
+        """Whether the request is carried out, charged and remembered all the same."""
+        if self.charge is not None:
+            return self.charge
+        return self.status is None and self.error_event is None
+
+    def answer(self) -> Response:
+        """The answer that `status` orders."""
+        status = self.status or 500
+        headers = {str(name): str(value) for name, value in (self.headers or {}).items()}
+        if self.retry_after is not None:
+            headers["retry-after"] = f"{self.retry_after:g}"
+        if isinstance(self.body, str):
+            kind = "text/html" if self.body.lstrip().startswith("<") else "text/plain"
+            return Response(self.body.encode(), status, headers, kind)
+        body = self.body
+        if body is None:
+            phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown"
+            body = {"detail": f"{phrase} (a fault that was ordered)"}
+        return Response(to_json(body), status, headers, "application/json")
+
+    def error_bytes(self) -> bytes:
+        default = {"message": "The provider failed (a fault that was ordered).", "type": "provider_error"}
+        return event({"error": default | {"code": "provider_error"} if self.error is None else self.error})
+
+    def broken_bytes(self) -> bytes:
+        return _BROKEN[self.malformed_as]
+
+
+def _check(name: str, value: Any, kind: type, least: int) -> None:
+    if value is None:
+        return
+    allowed = int | float if kind is float else int
+    if not isinstance(value, allowed) or isinstance(value, bool) or not least <= value < 1e9:
+        raise ValueError(f"{name} must be a number from {least}, not {value!r}")
+
+
+NO_FAULT = Fault()
+
+
+def from_header(text: str) -> Fault:
+    """The fault that a request orders for itself."""
+    try:
+        return from_fields(json.loads(text))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def from_fields(order: Any) -> Fault:
+    if not isinstance(order, dict):
+        raise ValueError("a fault is an object")  # noqa: TRY004 - told to the caller as a bad value
+    unknown = set(order) - {field.name for field in fields(Fault)}
+    if unknown:
+        raise ValueError(f"a fault has no {', '.join(sorted(map(str, unknown)))}")
+    return Fault(**order)
+
+
+class Orders:
+    """The faults that are kept until the requests come that they are for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._orders: list[_Order] = []
+
+    def add(self, order: Any) -> None:
+        """Keeps a fault for the `times` requests to `path` (a pattern) that follow the first `after`."""
+        if not isinstance(order, dict):
+            raise ValueError("a fault is an object")  # noqa: TRY004 - told to the caller as a bad value
+        rest = dict(order)
+        path, method = rest.pop("path", None), rest.pop("method", None)
+        times, after = rest.pop("times", 1), rest.pop("after", 0)
+        _check("times", times, int, 1)
+        _check("after", after, int, 0)
+        if not isinstance(path, str | None) or not isinstance(method, str | None):
+            raise ValueError("path and method are text")  # noqa: TRY004 - told to the caller as a bad value
+        kept = _Order(from_fields(rest), (path or "*").strip("/"), (method or "").upper(), times, after)
+        with self._lock:
+            self._orders.append(kept)
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """The fault for a request; the first order that matches is used up by one."""
+        if not self._orders:
+            return None
+        with self._lock:
+            for order in self._orders:
+                if order.matches(method, path):
+                    if order.after > 0:
+                        order.after -= 1
+                        continue
+                    if order.times is not None:
+                        order.times -= 1
+                        if order.times == 0:
+                            self._orders.remove(order)
+                    return order.fault
+        return None
+
+    def clear(self) -> None:
+        with self._lock:
+            self._orders.clear()
+
+
+@dataclass(eq=False)
+class _Order:
+    fault: Fault
+    path: str
+    method: str
+    times: int | None
+    after: int
+
+    def matches(self, method: str, path: str) -> bool:
+        return self.method in ("", method) and fnmatchcase(path, self.path)
+
+
+async def wait_for_end(receive: Receive) -> None:
+    """Returns when the client has gone; what is left of the body is passed over."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Transit:
+    """An ASGI `send` under which a body is cut, dripped or held back."""
+
+    def __init__(self, fault: Fault, receive: Receive, send: Send) -> None:
+        self._fault = fault
+        self._receive = receive
+        self._send = send
+        self._sent = 0
+        self._hung = fault.hang is None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        while True:
+            size = self._room(len(body))
+            part, body = body[:size], body[size:]
+            if part:
+                await self._send({"type": "http.response.body", "body": part, "more_body": True})
+                self._sent += size
+            await self._suffer()
+            if not body:
+                break
+            if self._fault.drip and part:
+                await asyncio.sleep(self._fault.interval)
+        if not more:
+            if self._fault.cut is not None:
+                raise SeveredError
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _room(self, size: int) -> int:
+        """How many bytes may go before something happens."""
+        limits = [size]
+        if self._fault.drip is not None:
+            limits.append(self._fault.drip)
+        if not self._hung:
+            limits.append(max(0, self._fault.hang_after - self._sent))
+        if self._fault.cut is not None:
+            limits.append(max(0, self._fault.cut - self._sent))
+        return min(limits)
+
+    async def _suffer(self) -> None:
+        if not self._hung and self._sent >= self._fault.hang_after:
+            self._hung = True
+            try:
+                await asyncio.wait_for(wait_for_end(self._receive), self._fault.hang)
+            except TimeoutError:
+                pass
+            else:
+                raise SeveredError
+        if self._fault.cut is not None and self._sent >= self._fault.cut:
+            raise SeveredError

@@ -1,0 +1,189 @@
+"""The sandbox as a context manager: a server in a thread, on loopback alone."""
+
+import asyncio
+import logging
+import socket
+import threading
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+
+from indoxrouter.sandbox.app import App
+from indoxrouter.sandbox.settings import Settings
+
+HOST = "127.0.0.1"
+_KEEP_ALIVE = 75  # seconds; longer than clients keep idle connections
+_START_SECONDS = 10
+
+
+class Sandbox:
+    """A local router: ``with Sandbox() as s:`` then ``Client(api_key=s.api_key, base_url=s.url)``.
+
+    The settings are the fields of `indoxrouter.sandbox.settings.Settings`.
+    """
+
+    def __init__(self, port: int = 0, **settings: Any) -> None:
+        self._settings = Settings(**settings)
+        self._port = port
+        self._app: App | None = None
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def api_key(self) -> str:
+        return str(self._settings.api_key)
+
+    @property
+    def port(self) -> int:
+        """The port; after the first start it is kept for the next."""
+        return self._port
+
+    @property
+    def origin(self) -> str:
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def url(self) -> str:
+        """The base URL of the hosted API."""
+        return self.origin + self._settings.prefixes[0]
+
+    def start(self) -> "Sandbox":
+        """Returns when the server answers."""
+        if self._thread is not None:
+            return self
+        listener = _listen(self._port)
+        try:
+            app = App(self._settings)
+        except BaseException:
+            listener.close()
+            raise
+        self._port = listener.getsockname()[1]
+        self._app, self._server = app, _Server(app)
+        self._thread = threading.Thread(
+            target=self._server.run_on, args=(listener,), name="indoxrouter-sandbox", daemon=True
+        )
+        self._thread.start()
+        if not self._server.ready.wait(_START_SECONDS) or not self._server.started:
+            self.close()
+            raise RuntimeError("the sandbox did not start") from self._server.failure
+        return self
+
+    def close(self) -> None:
+        """Ends every connection; answers that are being sent end unfinished."""
+        thread, self._thread = self._thread, None
+        if thread is None or self._server is None or self._app is None:
+            return
+        self._server.stop()
+        thread.join()
+        self._app.ledger.close()
+
+    def fault(self, **order: Any) -> None:
+        """Orders a fault: `path` (a pattern), `method`, `times`, `after`, and the fields of `Fault`."""
+        self._running_app().orders.add(order)
+
+    def clear_faults(self) -> None:
+        self._running_app().orders.clear()
+
+    def stats(self) -> dict[str, Any]:
+        """What was counted since the start or the last reset."""
+        return self._running_app().counters.report()
+
+    def reset_stats(self) -> None:
+        self._running_app().counters.reset()
+
+    def _running_app(self) -> App:
+        if self._app is None:
+            raise RuntimeError("the sandbox was not started")
+        return self._app
+
+    def __enter__(self) -> "Sandbox":
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"the sandbox cannot listen on {HOST}:{port}: {error.strerror}") from error
+    except OverflowError:
+        listener.close()
+        raise ValueError(f"port must be from 0 to 65535, not {port}") from None
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, quiet, and closed at once."""
+
+    def __init__(self, app: App) -> None:
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+        )
+        super().__init__(config)
+        self.ready = threading.Event()
+        self.failure: BaseException | None = None
+
+    def run_on(self, listener: socket.socket) -> None:
+        quiet = _Quiet(threading.get_ident())
+        loggers = [logging.getLogger(name) for name in ("uvicorn.error", "uvicorn.access", "asyncio")]
+        for logger in loggers:
+            logger.addFilter(quiet)
+        try:
+            asyncio.run(self.serve(sockets=[listener]))
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            self.failure = error
+        finally:
+            listener.close()
+            self.ready.set()
+            for logger in loggers:
+                logger.removeFilter(quiet)
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Does not wait for answers under way, as uvicorn would."""
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # the connections learn that they are lost
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Quiet(logging.Filter):
+    """Drops what this server's thread logs about faults and closings; its own errors pass."""
+
+    def __init__(self, thread: int) -> None:
+        super().__init__()
+        self._thread = thread
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.thread != self._thread:
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        return error is not None and not isinstance(error, asyncio.CancelledError)

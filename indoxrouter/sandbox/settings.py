@@ -1,0 +1,110 @@
+"""What a sandbox can be told: the arguments of ``Sandbox`` and the command's flags both come from here."""
+
+import argparse
+import math
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
+from os import PathLike
+from typing import Any
+
+
+def _setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
+    return field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting with its default."""
+
+    # ruff: noqa: RUF009 - _setting makes a field
+
+    api_key: str | None = _setting(None, "the key to accept (default: a new one, sandbox-...)")
+    answers: str = _setting(
+        "envelope", "the generation of the answers", choices=("envelope", "seed", "hub", "openai")
+    )
+    streams: str = _setting("chunks", "the generation of the streams", choices=("chunks", "typed", "bare"))
+    credits: Decimal = _setting(Decimal(1000), "US dollars on the account")
+    database: str | PathLike[str] | None = _setting(None, "the ledger's file (default: in memory)")
+    token_lifetime: float = _setting(3600.0, "seconds until an access token expires")
+    jwt: bool = _setting(True, "whether access tokens are JWTs; else they are opaque")
+    expires_in: bool = _setting(True, "whether a login says how long its token lives")
+    refresh_tokens: bool = _setting(True, "whether a login gives a refresh token")
+    accept_key: bool = _setting(True, "whether the API key itself works as bearer")
+    logins: tuple[str, ...] = _setting(
+        ("api-key", "token"), "the login endpoints that exist", choices=("api-key", "token")
+    )
+    prefixes: tuple[str, ...] = _setting(("/v1", "/api/v1"), "the paths the API is served under")
+    login_delay: float = _setting(0.0, "seconds before a login is answered")
+    stream_delay: float = _setting(0.0, "seconds between the events of a stream")
+
+    def __post_init__(self) -> None:
+        self._fix("api_key", "sandbox-" + secrets.token_hex(16) if self.api_key is None else self.api_key)
+        self._fix("credits", _amount(self.credits))
+        for name in ("logins", "prefixes"):
+            self._fix(name, _names(name, getattr(self, name)))
+        for setting in fields(self):
+            self._check(setting.name, setting.default, setting.metadata["choices"])
+        self._check_texts()
+
+    def _fix(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check(self, name: str, default: Any, choices: Collection[str] | None) -> None:
+        value = getattr(self, name)
+        if choices is not None:
+            unknown = [v for v in (value if isinstance(default, tuple) else [value]) if v not in choices]
+            if unknown:
+                raise ValueError(f"{name} must be of {', '.join(choices)}, not {unknown[0]!r}")
+        elif isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be True or False, not {value!r}")
+        elif isinstance(default, float):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
+                raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+
+    def _check_texts(self) -> None:
+        key = self.api_key
+        if not isinstance(key, str) or not key or not key.isascii() or any(not "!" <= c <= "~" for c in key):
+            raise ValueError("api_key must be printable ASCII without spaces")
+        for prefix in self.prefixes:
+            if not prefix.startswith("/") or prefix.endswith("/") or prefix == "/sandbox" or "{" in prefix:
+                raise ValueError(f"a prefix starts with a slash and does not end with one, not {prefix!r}")
+        if self.database is not None and not isinstance(self.database, str | PathLike):
+            raise ValueError(f"database must be a path, not {self.database!r}")
+
+
+def _amount(value: Any) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"credits must be an amount, 0 or more, not {value!r}")
+    return amount
+
+
+def _names(setting: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Collection) or not value:
+        raise ValueError(f"{setting} must be a list of names, not {value!r}")
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError(f"{setting} must be a list of names, not {value!r}")
+    return tuple(value)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag for each setting; those not given are absent from the result."""
+    for setting in fields(Settings):
+        flag = "--" + setting.name.replace("_", "-")
+        options: dict[str, Any] = {"help": setting.metadata["help"], "default": argparse.SUPPRESS}
+        if isinstance(setting.default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+            continue
+        if isinstance(setting.default, tuple):
+            options["nargs"] = "+"
+        elif isinstance(setting.default, float):
+            options["type"] = float
+        options["choices"] = setting.metadata["choices"]
+        parser.add_argument(flag, **options)

@@ -1,0 +1,90 @@
+"""Carrying out a paid request once: its idempotency key, its bill, and the answer to replay."""
+
+from hashlib import blake2b
+from typing import Any
+
+from starlette.requests import Request
+
+from indoxrouter.sandbox.billing import Bill
+from indoxrouter.sandbox.counters import Counters
+from indoxrouter.sandbox.errors import detail, named
+from indoxrouter.sandbox.ledger import Ledger, Remembered
+
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+class Bookkeeper:
+    """Settles generations with the ledger and knows which keys are running."""
+
+    def __init__(self, ledger: Ledger, counters: Counters) -> None:
+        self.ledger = ledger
+        self.counters = counters
+        self._running: dict[str, bytes] = {}
+
+    def open(self, request: Request, endpoint: str, raw: bytes, charged: bool) -> "Slot":
+        """Takes the request's idempotency key, if it has one, until the slot is closed."""
+        key = request.headers.get("idempotency-key")
+        fingerprint = blake2b(endpoint.encode() + b"\0" + raw, digest_size=16).digest()
+        slot = Slot(self, endpoint, key, fingerprint, charged)
+        if key is None:
+            return slot
+        running = self._running.get(key)
+        remembered = self.ledger.remembered(key) if running is None else None
+        known = remembered.fingerprint if remembered else running
+        if known is not None and known != fingerprint:
+            raise detail(422, "This Idempotency-Key was used with another request.")
+        if running is not None:
+            raise detail(409, "The request with this Idempotency-Key is still running.")
+        if remembered is not None:
+            self.counters.count("replays")
+            slot.remembered = remembered
+        else:
+            self._running[key] = fingerprint
+            slot.holds_key = True
+        return slot
+
+    def release(self, key: str) -> None:
+        self._running.pop(key, None)
+
+    def check_credits(self, byok: Any) -> None:
+        if not byok and self.ledger.remaining <= 0:
+            raise named(
+                402, "InsufficientCreditsError", "The account has no credits left.", remaining_credits=0
+            )
+
+
+class Slot:
+    """One paid request under way; closing it lets go of its key."""
+
+    def __init__(
+        self, books: Bookkeeper, endpoint: str, key: str | None, fingerprint: bytes, charged: bool
+    ) -> None:
+        self._books = books
+        self._endpoint = endpoint
+        self._key = key
+        self._fingerprint = fingerprint
+        self._charged = charged
+        self.remembered: Remembered | None = None
+        self.holds_key = False
+
+    @property
+    def keyed(self) -> bool:
+        return self._key is not None
+
+    def settle(
+        self, request_id: str, bill: Bill, media_type: str, body: bytes, complete: bool = True
+    ) -> None:
+        """Charges the bill and remembers the answer, unless a fault says that nothing was carried out."""
+        if not self._charged:
+            return
+        answer = None
+        if self._key is not None:
+            answer = Remembered(self._key, self._fingerprint, request_id, media_type, body, complete)
+        self._books.ledger.settle(self._endpoint, request_id, bill, answer)
+        if not bill.byok:
+            self._books.counters.count("charges")
+
+    def close(self) -> None:
+        if self._key is not None and self.holds_key:
+            self._books.release(self._key)
+            self.holds_key = False
