@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         sandbox = Sandbox(**vars(parser.parse_args(arguments))).start()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, sqlite3.Error) as error:
         parser.error(str(error))
     with sandbox:
         print(sandbox.url, flush=True)

@@ -89,6 +89,7 @@ class App:
             await call.pause()
             await refusal.response(call.request_id)(scope, receive, send)
         except HTTPException as error:
+            await call.pause()
             answer = detail(error.status_code, error.detail, error.headers)
             await answer.response(call.request_id)(scope, receive, send)
 

@@ -2,14 +2,13 @@
 
 import base64
 import hmac
-import json
 import math
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from indoxrouter.sandbox.encoding import seconds
+from indoxrouter.sandbox.encoding import seconds, to_json
 from indoxrouter.sandbox.errors import unauthorized
 from indoxrouter.sandbox.settings import Settings
 
@@ -115,7 +114,7 @@ class Tokens:
 
 
 def _segment(claims: dict[str, Any]) -> bytes:
-    return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=")
+    return base64.urlsafe_b64encode(to_json(claims)).rstrip(b"=")
 
 
 def cookies(answer: dict[str, Any], lifetime: float) -> list[tuple[bytes, bytes]]:

@@ -132,7 +132,10 @@ def day(value: str | None, name: str) -> str | None:
     if not value:
         return None
     try:
-        return date.fromisoformat(value).isoformat()
+        parsed = date.fromisoformat(value).isoformat()
     except ValueError:
+        parsed = ""
+    if parsed != value:
         message = "Input should be a valid date in the format YYYY-MM-DD"
-        raise invalid([(("query", name), message, "date_from_datetime_parsing")]) from None
+        raise invalid([(("query", name), message, "date_from_datetime_parsing")])
+    return parsed

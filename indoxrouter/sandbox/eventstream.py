@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from indoxrouter.sandbox.counters import Counters
 from indoxrouter.sandbox.faults import Fault, SeveredError, wait_for_end
@@ -20,6 +20,10 @@ def _headers(request_id: str) -> list[tuple[bytes, bytes]]:
         (b"cache-control", b"no-cache"),
         (b"x-request-id", request_id.encode()),
     ]
+
+
+def _body(body: bytes, *, more: bool = True) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}
 
 
 class OpenStreams:
@@ -95,25 +99,19 @@ class EventStream:
 
     async def _send_events(self, send: Send, gone: "asyncio.Future[None]", stop: asyncio.Event) -> None:
         for number, event in enumerate(self._events(stop)):
-            if number == self._fault.error_event:
-                await send(
-                    {"type": "http.response.body", "body": self._fault.error_bytes(), "more_body": False}
-                )
-                self._settled = not self._fault.charged or self._settled
-                return
-            if number == self._fault.malformed:
-                await send(
-                    {"type": "http.response.body", "body": self._fault.broken_bytes(), "more_body": True}
-                )
-            await send({"type": "http.response.body", "body": event, "more_body": True})
-            if number >= len(self._head):
-                self._pieces = min(number - len(self._head) + 1, len(self._reply.pieces))
             # lets other requests run, and shows whether the client is still there
-            await (asyncio.wait({gone}, timeout=self._delay) if self._delay else asyncio.sleep(0))
+            await (asyncio.wait({gone}, timeout=self._delay) if self._delay and number else asyncio.sleep(0))
             if gone.done():
                 self._counters.count("cancelled_streams")
                 raise SeveredError
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if number == self._fault.error_event:
+                await send(_body(self._fault.error_bytes(), more=False))
+                return
+            if number == self._fault.malformed:
+                await send(_body(self._fault.broken_bytes()))
+            await send(_body(event))
+            self._pieces = max(0, min(number + 1 - len(self._head), len(self._reply.pieces)))
+        await send(_body(b"", more=False))
 
     def _events(self, stop: asyncio.Event) -> Iterator[bytes]:
         """The events; the bill is settled before the first that tells the end."""
@@ -141,6 +139,7 @@ class EventStream:
                 events += generation.tail(reply, count, stopped)
             body = b"".join(events)
         self._slot.settle(self._reply.request_id, self._reply.bill(count), EVENT_STREAM, body, not cancelled)
+        self._slot.close()
 
 
 class Replay:
@@ -155,8 +154,8 @@ class Replay:
         headers = [*_headers(self._request_id), (b"idempotent-replayed", b"true")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for event in self._events:
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send(_body(event))
             await asyncio.sleep(0)
         if not self._complete:
             raise SeveredError
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send(_body(b"", more=False))

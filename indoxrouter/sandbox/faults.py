@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -14,6 +15,8 @@ from starlette.types import Message, Receive, Send
 
 from indoxrouter.sandbox.encoding import event, to_json
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?|")
 _BROKEN = {
     "json": b'data: {"id": "sandbox-broken", "choices": [{"delta": {"conte\n\n',
     "utf-8": b'data: {"choices": [{"index": 0, "delta": {"content": "\xff\xfe\xfa"}}]}\n\n',
@@ -212,7 +215,7 @@ class Transit:
             if not body:
                 break
             if self._fault.drip and part:
-                await asyncio.sleep(self._fault.interval)
+                await self._wait(self._fault.interval)
         if not more:
             if self._fault.cut is not None:
                 raise SeveredError
@@ -232,11 +235,13 @@ class Transit:
     async def _suffer(self) -> None:
         if not self._hung and self._sent >= self._fault.hang_after:
             self._hung = True
-            try:
-                await asyncio.wait_for(wait_for_end(self._receive), self._fault.hang)
-            except TimeoutError:
-                pass
-            else:
-                raise SeveredError
+            await self._wait(self._fault.hang or 0)
         if self._fault.cut is not None and self._sent >= self._fault.cut:
             raise SeveredError
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(wait_for_end(self._receive), seconds)
+        except TimeoutError:
+            return
+        raise SeveredError  # nobody is there any more

@@ -7,8 +7,7 @@ microseconds in memory and in a write-ahead log, so no thread is paid for.
 import os
 import sqlite3
 import time
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from os import PathLike
@@ -52,7 +51,11 @@ class Ledger:
             _make_private(database)
         path = ":memory:" if database is None else os.fspath(database)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.executescript(_SCHEMA)
+        try:
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error:
+            self._db.close()
+            raise
         spent = self._db.execute("SELECT coalesce(sum(cost), 0) FROM charges").fetchone()[0]
         self._remaining = pico(opening) - spent
 
@@ -77,15 +80,11 @@ class Ledger:
             bill.cost,
             bill.byok,
         )
-        with closing(self._db.cursor()) as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("INSERT INTO charges VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        with self._db:  # commits, or rolls back
+            self._db.execute("BEGIN")
+            self._db.execute("INSERT INTO charges VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             if answer is not None:
-                columns = (answer.key, answer.fingerprint, answer.request_id, answer.media_type)
-                cursor.execute(
-                    "INSERT INTO replays VALUES (?, ?, ?, ?, ?, ?)", (*columns, answer.body, answer.complete)
-                )
-            cursor.execute("COMMIT")
+                self._db.execute("INSERT INTO replays VALUES (?, ?, ?, ?, ?, ?)", astuple(answer))
         self._remaining -= bill.cost
 
     def remembered(self, key: str) -> Remembered | None:

@@ -70,7 +70,12 @@ class Settings:
         if not isinstance(key, str) or not key or not key.isascii() or any(not "!" <= c <= "~" for c in key):
             raise ValueError("api_key must be printable ASCII without spaces")
         for prefix in self.prefixes:
-            if not prefix.startswith("/") or prefix.endswith("/") or prefix == "/sandbox" or "{" in prefix:
+            if (
+                not prefix.startswith("/")
+                or prefix.endswith("/")
+                or prefix.startswith("/sandbox")
+                or "{" in prefix
+            ):
                 raise ValueError(f"a prefix starts with a slash and does not end with one, not {prefix!r}")
         if self.database is not None and not isinstance(self.database, str | PathLike):
             raise ValueError(f"database must be a path, not {self.database!r}")

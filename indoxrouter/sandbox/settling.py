@@ -23,7 +23,7 @@ class Bookkeeper:
 
     def open(self, request: Request, endpoint: str, raw: bytes, charged: bool) -> "Slot":
         """Takes the request's idempotency key, if it has one, until the slot is closed."""
-        key = request.headers.get("idempotency-key")
+        key = request.headers.get("idempotency-key") or None
         fingerprint = blake2b(endpoint.encode() + b"\0" + raw, digest_size=16).digest()
         slot = Slot(self, endpoint, key, fingerprint, charged)
         if key is None:

@@ -1,0 +1,33 @@
+from collections.abc import Iterator
+
+import pytest
+from sandbox_api import Api
+
+from indoxrouter.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Sandbox]:
+    """One sandbox for tests that neither count nor fail anything."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def api(shared: Sandbox) -> Iterator[Api]:
+    with Api(shared) as api:
+        yield api
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox of one's own."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def own(sandbox: Sandbox) -> Iterator[Api]:
+    """Calls to a sandbox of one's own."""
+    with Api(sandbox) as api:
+        yield api
