@@ -1,0 +1,1 @@
+"""What happens next: decisions only, with no I/O and no clock of their own."""

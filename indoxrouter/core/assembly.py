@@ -1,0 +1,145 @@
+"""Chunks become a growing answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from indoxrouter.errors import Attempt
+from indoxrouter.responses import ChatChunk, Usage
+from indoxrouter.wire.messages import Result
+
+State = Literal["open", "complete", "truncated", "failed", "cancelled"]
+
+
+class Assembly:
+    """What of a streamed answer has been handed to the caller so far."""
+
+    def __init__(self) -> None:
+        self.state: State = "open"
+        self.usage: Usage | None = None
+        self.client_request_id: str | None = None
+        self.attempts: tuple[Attempt, ...] = ()
+        self._server_request_id: str | None = None
+        self._facts: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
+        self._images: list[Any] = []
+
+    def opened(self, answer: Result) -> None:
+        """The first event has come."""
+        self.client_request_id = answer.client_request_id
+        self.attempts = answer.attempts
+        self._server_request_id = answer.headers.get("x-request-id")
+
+    def add(self, chunk: ChatChunk) -> None:
+        choice = self._choices.setdefault(chunk.index, _Choice())
+        choice.add(chunk)
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        for image in chunk.images or ():
+            if not (isinstance(image, dict) and image.get("partial")):
+                self._images.append(image)
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Names of the answer that events carry beside its text; the first one counts."""
+        for name in ("id", "model", "provider", "created", "created_at"):
+            if facts.get(name) is not None:
+                self._facts.setdefault(name, facts[name])
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's, else ours."""
+        return self._server_request_id or self._facts.get("id") or self.client_request_id
+
+    @property
+    def text(self) -> str:
+        return self._first.text
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self._first.finish_reason
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]] | None:
+        return self._first.tool_calls
+
+    def finished(self, choices: int) -> bool:
+        """Whether each of so many choices has its finish reason."""
+        return len(self._choices) >= choices and all(
+            choice.finish_reason for choice in self._choices.values()
+        )
+
+    def result(self, answer: Result) -> Result:
+        """The whole answer as one body in the OpenAI shape, as a call without streaming brings it."""
+        body = {
+            **self._facts,
+            "model": self._facts.get("model") or answer.request.model,
+            "request_id": self.request_id,
+            "choices": [
+                {"index": index, "message": choice.message(), "finish_reason": choice.finish_reason}
+                for index, choice in sorted(self._choices.items())
+            ],
+            "usage": self.usage.to_dict() if self.usage is not None else None,
+        }
+        if self._images and body["choices"]:
+            body["choices"][0]["message"]["images"] = self._images
+        return replace(answer, body=body)
+
+    @property
+    def _first(self) -> _Choice:
+        return self._choices.get(0) or _Choice()
+
+
+class _Choice:
+    """One of several answers to the same request."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._role = "assistant"
+        self.finish_reason: str | None = None
+
+    def add(self, chunk: ChatChunk) -> None:
+        if chunk.data:
+            self._texts.append(chunk.data)
+        if chunk.reasoning:
+            self._reasoning.append(chunk.reasoning)
+        self._role = chunk.role or self._role
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        for position, delta in enumerate(chunk.tool_calls or ()):
+            index = delta.get("index")
+            _merge(self._calls.setdefault(index if isinstance(index, int) else position, {}), delta)
+
+    @property
+    def text(self) -> str:
+        if len(self._texts) > 1:  # joined once per look, not once per chunk
+            self._texts = ["".join(self._texts)]
+        return self._texts[0] if self._texts else ""
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]] | None:
+        return [call for _, call in sorted(self._calls.items())] or None
+
+    def message(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"role": self._role, "content": self.text}
+        if self._reasoning:
+            found["reasoning_content"] = "".join(self._reasoning)
+        if self.tool_calls:
+            found["tool_calls"] = self.tool_calls
+        return found
+
+
+def _merge(call: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    """Fold a delta of a tool call into it: its arguments come in pieces, the rest whole."""
+    for name, value in delta.items():
+        if name == "function" and isinstance(value, dict):
+            function = call.setdefault("function", {})
+            for part, piece in value.items():
+                if part == "arguments" and isinstance(piece, str):
+                    function[part] = function.get(part, "") + piece
+                elif piece is not None:
+                    function[part] = piece
+        elif name != "index" and value is not None:
+            call[name] = value

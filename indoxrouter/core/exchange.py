@@ -1,0 +1,93 @@
+"""One request and its answer: the smallest part of a plan, shared by calls and logins."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from indoxrouter.core.policy import JSON_CAP
+from indoxrouter.core.steps import Plan, close, read_next, send
+from indoxrouter.errors import DeadlineExceededError, IndoxRouterError, NetworkError, RequestTimeoutError
+from indoxrouter.wire.encoding import Decoder
+from indoxrouter.wire.failures import Origin, from_body, unusable
+from indoxrouter.wire.messages import HttpRequest, Reply
+
+
+class Limits(NamedTuple):
+    """Monotonic times at which an attempt and its whole call must have ended."""
+
+    until: float
+    connect: float
+    """Seconds."""
+    deadline: float | None
+
+    def explain(self, error: IndoxRouterError, target: str) -> IndoxRouterError:
+        """Say where it happened, and whether it was the call's own deadline that passed."""
+        error.message = f"{target}: {error.message}"
+        error.retryable = True
+        if (
+            isinstance(error, RequestTimeoutError)
+            and self.deadline is not None
+            and self.until >= self.deadline
+        ):
+            late = DeadlineExceededError(f"{target}: the deadline of the call passed")
+            late.outcome = error.outcome
+            return late
+        return error
+
+
+def begin(request: HttpRequest, limits: Limits) -> Plan[Reply]:
+    """Send, and wait for the head of the answer."""
+    try:
+        return (yield from send(request, limits.until, limits.connect))
+    except NetworkError as error:
+        failure = error
+    raise limits.explain(failure, target_of(request))
+
+
+def read(reply: Reply, limits: Limits, target: str, cap: int = JSON_CAP) -> Plan[bytes]:
+    """The whole decoded body; the reply is closed where it can't be had."""
+    failure: IndoxRouterError
+    try:
+        decoder = Decoder(reply.headers.get("content-encoding"), cap)
+        parts = []
+        while data := (yield from read_next(reply, limits.until)):
+            parts.append(decoder.feed(data))
+        decoder.finish()
+        return b"".join(parts)
+    except GeneratorExit:
+        raise  # nobody is left to carry out a step
+    except NetworkError as error:
+        failure = error
+    except BaseException:
+        yield from close(reply)
+        raise
+    yield from close(reply)
+    raise limits.explain(failure, target)
+
+
+def parsed(origin: Origin, reply: Reply, content: bytes) -> Any:
+    """The JSON of a 2xx answer, or the error that it is."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        if content.lstrip()[:1] in (b"{", b"["):
+            raise NetworkError(
+                f"{origin.target} answered {reply.status} with JSON that is cut or broken",
+                status_code=None,
+                code="truncated",
+                request_id=reply.headers.get("x-request-id"),
+                outcome="unknown",
+                retryable=True,
+            ) from None
+        raise unusable(origin, reply.status, reply.headers, content) from None
+    if isinstance(body, dict) and (body.get("error") is not None or body.get("success") is False):
+        raise from_body(origin, None, reply.headers, body)
+    return body
+
+
+def target_of(request: HttpRequest) -> str:
+    """The method, host and path: no query, no user."""
+    parts = urlsplit(request.url)
+    return f"{request.method} {parts.netloc}{parts.path}"

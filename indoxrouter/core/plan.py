@@ -1,0 +1,288 @@
+"""What happens next in a call: token, attempts, retries, the next model; a stream to its end.
+
+One plan per call. It is a generator that yields steps (see `steps`) and returns a `Result`; the
+driver in a client carries the steps out. Nothing here reads a clock or a socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from indoxrouter.config import CallOptions, Settings
+from indoxrouter.core import policy
+from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.exchange import Limits, begin, parsed, read, target_of
+from indoxrouter.core.login import AccessToken, Login
+from indoxrouter.core.policy import Clock, RetryBucket
+from indoxrouter.core.steps import Grant, Plan, sleep, token
+from indoxrouter.core.streaming import Feed
+from indoxrouter.errors import (
+    APIError,
+    Attempt,
+    DeadlineExceededError,
+    IndoxRouterError,
+    Outcome,
+    ValidationError,
+)
+from indoxrouter.wire.encoding import ACCEPTED
+from indoxrouter.wire.failures import Origin, from_reply
+from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
+
+USER_AGENT = "indoxrouter-python"
+
+
+class Shared:
+    """What all calls of one client have in common."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.login = Login(settings.auto_refresh)
+        self.bucket = RetryBucket()
+        self.possible_double_charges = 0
+        """Paid requests that were repeated although the first may have been carried out."""
+
+
+def call(
+    requests: Sequence[Request],
+    options: CallOptions,
+    shared: Shared,
+    clock: Clock,
+    assembly: Assembly | None = None,
+) -> Plan[Result]:
+    """Ask the first request's model, then the others in turn where falling back is allowed.
+
+    A streaming request fills `assembly` and emits its chunks on the way to its result.
+    """
+    run = _Call(options, shared, clock)
+    bodies = [_encoded(request, options.extra_body) for request in requests]
+    try:
+        answer = yield from run.first_answer(requests, bodies)
+        if assembly is None or not isinstance(answer.body, Feed):
+            return answer
+        assembly.opened(answer)
+        yield from answer.body.follow(assembly, answer.request.choices)
+    except IndoxRouterError as error:
+        raise run.signed(error) from None
+    return assembly.result(answer)
+
+
+class _Call:
+    """One call's own deadline, trail of attempts and name."""
+
+    def __init__(self, options: CallOptions, shared: Shared, clock: Clock) -> None:
+        settings = shared.settings
+        self._options = options
+        self._shared = shared
+        self._clock = clock
+        self._id = clock.new_id()
+        self._timeout = options.timeout if options.timeout is not None else settings.timeout
+        self._retries = options.max_retries if options.max_retries is not None else settings.max_retries
+        seconds = options.deadline if options.deadline is not None else settings.deadline
+        self._deadline = None if seconds is None else clock.now() + seconds
+        self._attempts: list[Attempt] = []
+        self._drawn = 0
+        self._login_failed = False
+
+    def first_answer(self, requests: Sequence[Request], bodies: Sequence[bytes | None]) -> Plan[Result]:
+        """What the first model answers that answers at all; for a stream, its body is a Feed."""
+        for n, (request, body) in enumerate(zip(requests, bodies, strict=True)):
+            try:
+                return (yield from self._with_retries(request, body, self._idempotency_key(request, n)))
+            except IndoxRouterError as error:
+                last = n + 1 == len(requests)
+                if last or self._login_failed or not policy.may_fall_back(request, error):
+                    raise
+                self._count_repeat(request, error)
+        raise ValidationError("no model to ask")
+
+    def signed(self, error: IndoxRouterError) -> IndoxRouterError:
+        """The error with what every error of this call carries."""
+        error.client_request_id = self._id
+        error.outcome = error.outcome or "unknown"
+        error.request_id = error.request_id or self._id
+        error.attempts = tuple(self._attempts)
+        return error
+
+    def _with_retries(self, request: Request, body: bytes | None, key: str | None) -> Plan[Result]:
+        retry, repeated = 0, False
+        while True:
+            try:
+                answer = yield from self._attempt(request, body, key)
+            except IndoxRouterError as error:
+                wait = self._wait_before(retry, request, error, repeated)
+                if wait is None:
+                    raise
+                repeated = self._count_repeat(request, error) or repeated
+            else:
+                self._shared.bucket.give_back(self._drawn)
+                return answer
+            self._attempts[-1] = replace(self._attempts[-1], wait=wait)
+            yield from sleep(wait)
+            retry += 1
+
+    def _attempt(self, request: Request, body: bytes | None, key: str | None) -> Plan[Result]:
+        """One answer: at the current path or, after a 404, an older one; with a fresh token after a 401."""
+        paths = list(request.paths)
+        not_there: APIError | None = None
+        grant = yield from self._token(None)
+        while True:
+            try:
+                return (yield from self._exchange(request, paths[0], body, key, grant.token))
+            except APIError as error:
+                failure = error
+            if failure.status_code == 404 and len(paths) > 1:
+                not_there = failure
+                del paths[0]
+            elif failure.status_code == 401 and not not_there:
+                grant = yield from self._fresh_token(grant, failure)
+            else:
+                raise not_there or failure
+
+    def _token(self, stale: AccessToken | None) -> Plan[Grant]:
+        self._check_deadline()
+        try:
+            return (yield from token(stale, self._deadline))
+        except IndoxRouterError:
+            self._login_failed = True
+            raise
+
+    def _fresh_token(self, refused: Grant, failure: APIError) -> Plan[Grant]:
+        """Another token after a 401; a token fetched because of a 401 gets no successor."""
+        if refused.fetched_after_401:
+            self._shared.login.useless(refused.token, self._clock.now())
+            raise failure
+        grant = yield from self._token(refused.token)
+        if grant.token.value == refused.token.value:
+            raise failure
+        return grant
+
+    def _exchange(
+        self, request: Request, path: str, body: bytes | None, key: str | None, token: AccessToken
+    ) -> Plan[Result]:
+        self._check_deadline()
+        http = HttpRequest(request.method, f"{token.base}/{path}", self._headers(body, key, token), body)
+        started = self._clock.now()
+        seconds = policy.time_limit(request, self._timeout)
+        until = started + seconds if self._deadline is None else min(started + seconds, self._deadline)
+        connect = self._timeout if self._timeout is not None else policy.CONNECT
+        limits = Limits(until, min(connect, until - started), self._deadline)
+        origin = Origin(
+            target_of(http), request.names, lambda: self._secrets(request, token), self._clock.wall()
+        )
+        try:
+            reply = yield from begin(http, limits)
+            answer = yield from self._understood(request, reply, limits, origin)
+        except IndoxRouterError as error:
+            self._record(request, started, error.status_code, error.outcome or "unknown", error)
+            raise
+        self._record(request, started, reply.status, "done")
+        return Result(answer, request, reply.headers, self._id, tuple(self._attempts))
+
+    def _understood(self, request: Request, reply: Reply, limits: Limits, origin: Origin) -> Plan[Any]:
+        """The parsed body of a good answer, or the Feed of a stream whose first event has come."""
+        if request.stream and 200 <= reply.status < 300:
+            idle = policy.time_limit(request, self._timeout)
+            feed = Feed(reply, origin, idle, self._deadline, self._clock)
+            yield from feed.first(limits, request)
+            return feed
+        content = yield from read(reply, limits, origin.target)
+        if not 200 <= reply.status < 300:
+            raise from_reply(origin, reply.status, reply.headers, content)
+        return parsed(origin, reply, content)
+
+    def _wait_before(
+        self, retry: int, request: Request, error: IndoxRouterError, repeated: bool
+    ) -> float | None:
+        """Seconds to wait before the next try of the same model; None: there is none."""
+        opted_in = self._options.idempotency_key is not None
+        if (
+            retry >= self._retries
+            or self._login_failed
+            or not policy.may_repeat(request, error, repeated, opted_in)
+        ):
+            return None
+        wait = policy.wait_before_retry(retry, error, self._clock.random())
+        if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
+            return None
+        drawn = self._shared.bucket.draw(error)
+        self._drawn += drawn
+        return wait if drawn else None
+
+    def _count_repeat(self, request: Request, error: IndoxRouterError) -> bool:
+        """Note that a paid request goes out again although it may have been carried out."""
+        risky = error.outcome == "unknown" and request.kind in policy.PAID
+        self._shared.possible_double_charges += risky
+        return risky
+
+    def _check_deadline(self) -> None:
+        if self._deadline is not None and self._clock.now() >= self._deadline:
+            raise DeadlineExceededError(
+                "the deadline of the call passed before it was sent", outcome="not_sent"
+            )
+
+    def _idempotency_key(self, request: Request, n: int) -> str | None:
+        """One key per model: another body under the same key is an error."""
+        if request.kind not in policy.PAID:
+            return None
+        given = self._options.idempotency_key
+        if given is None:
+            return self._clock.new_id()
+        return given if n == 0 else f"{given}-{n}"
+
+    def _headers(self, body: bytes | None, key: str | None, token: AccessToken) -> dict[str, str]:
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "Accept-Encoding": ACCEPTED,
+            "User-Agent": USER_AGENT,
+            **({"Content-Type": "application/json"} if body is not None else {}),
+            **self._shared.settings.default_headers,
+            **self._options.extra_headers,
+            "Authorization": f"Bearer {token.value}",
+            "X-Client-Request-Id": self._id,
+        }
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        if token.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in token.cookies.items())
+        return headers
+
+    def _secrets(self, request: Request, token: AccessToken) -> Iterable[str]:
+        key = self._shared.settings.key
+        yield from (token.value, *token.cookies.values(), *([key] if isinstance(key, str) else []))
+        yield from (
+            text for text in request.private_texts() if len(text) > 5
+        )  # shorter ones are in any sentence
+
+    def _record(
+        self,
+        request: Request,
+        started: float,
+        status: int | None,
+        outcome: Outcome,
+        error: IndoxRouterError | None = None,
+    ) -> None:
+        why = None if error is None else type(error).__name__ + (f" ({error.code})" if error.code else "")
+        self._attempts.append(Attempt(request.model, status, outcome, self._clock.now() - started, None, why))
+
+
+def _encoded(request: Request, extra: Mapping[str, Any]) -> bytes | None:
+    if request.body is None:
+        return None
+    try:
+        text = json.dumps(
+            {**request.body, **extra}, allow_nan=False, separators=(",", ":"), default=_jsonable
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValidationError(
+            f"the parameters can't be sent as JSON: {type(error).__name__}: {error}"[:200]
+        ) from None
+    return text.encode()
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")

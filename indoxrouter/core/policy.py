@@ -1,0 +1,107 @@
+"""The numbers and tables: how long, how often, and after what."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from indoxrouter.errors import IndoxRouterError, RequestTimeoutError
+from indoxrouter.wire.messages import Kind, Request
+
+CONNECT = 15.0
+"""Seconds to connect, to log in, and for catalogue and account calls, where no timeout is set."""
+GENERATION = 600.0
+"""Seconds to wait for a generation, where no timeout is set."""
+STREAM_TAIL = 5.0
+"""Seconds to wait for usage and [DONE] once every choice has its finish reason."""
+DRAIN = 0.25
+"""Seconds to read on after [DONE], so that the connection can be used again."""
+LONGEST_WAIT = 120.0
+"""Seconds: a server that asks for more gets no retry, its error is raised at once."""
+JSON_CAP = 64 * 2**20
+"""Decoded bytes that a JSON answer may have."""
+
+PAID: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image"})
+REPEATABLE: frozenset[Kind] = frozenset({"chat", "completion", "embeddings"})
+"""Paid calls that may be repeated once, under the same idempotency key, after an unknown outcome."""
+FALLBACK_STATUSES = frozenset({404, 408, 425, 429, 503, 529})
+UNKNOWN_FALLBACK_STATUSES = frozenset({500, 502, 504})
+
+
+class Clock(NamedTuple):
+    """Time, chance and names, handed to every plan so that tests can choose them."""
+
+    now: Callable[[], float]
+    """Monotonic seconds."""
+    wall: Callable[[], float]
+    """Seconds since 1970."""
+    random: Callable[[], float]
+    """Uniform in [0, 1)."""
+    new_id: Callable[[], str]
+    """A new unique name."""
+
+
+def time_limit(request: Request, timeout: float | None) -> float:
+    """Seconds for one attempt; on a stream, for its first event and between events."""
+    return timeout if timeout is not None else GENERATION if request.kind in PAID else CONNECT
+
+
+def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_in: bool) -> bool:
+    """Whether the same request may be sent again after `error`.
+
+    `repeated`: it was repeated after an unknown outcome before. `opted_in`: the caller gave an
+    idempotency key, and so vouches for the server.
+    """
+    match error.outcome:
+        case "not_sent":
+            return True
+        case "rejected":
+            return error.retryable
+        case "unknown" if request.kind not in PAID:
+            return error.status_code is None or error.status_code >= 500
+        case "unknown" if error.status_code is None or error.status_code >= 500:
+            return not repeated and (opted_in or request.kind in REPEATABLE)
+        case _:
+            return False
+
+
+def may_fall_back(request: Request, error: IndoxRouterError) -> bool:
+    """Whether the next model may be asked after `error`."""
+    if error.outcome == "not_sent":
+        return True
+    if error.outcome == "rejected":
+        return error.status_code in FALLBACK_STATUSES and (error.retryable or error.status_code == 404)
+    return error.status_code in UNKNOWN_FALLBACK_STATUSES and request.kind in REPEATABLE
+
+
+def wait_before_retry(retry: int, error: IndoxRouterError, random: float) -> float | None:
+    """Seconds to wait before retry number `retry` (from 0); None: longer than anyone should wait."""
+    if error.retry_after is not None:
+        return error.retry_after if error.retry_after <= LONGEST_WAIT else None
+    return (0.5 + random / 2) * min(8.0, 0.5 * 2.0**retry)
+
+
+class RetryBucket:
+    """Ends retry storms: retries draw from it, successes refill what their call drew."""
+
+    CAPACITY = 500
+    COST = 5
+    TIMEOUT_COST = 10
+
+    def __init__(self) -> None:
+        self._level = self.CAPACITY
+        self._lock = threading.Lock()
+
+    def draw(self, error: IndoxRouterError) -> int:
+        """What a retry after `error` takes; 0: the bucket is too empty for it."""
+        cost = self.TIMEOUT_COST if isinstance(error, RequestTimeoutError) else self.COST
+        with self._lock:
+            if self._level < cost:
+                return 0
+            self._level -= cost
+            return cost
+
+    def give_back(self, amount: int) -> None:
+        with self._lock:
+            self._level = min(self.CAPACITY, self._level + amount)

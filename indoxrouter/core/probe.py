@@ -1,0 +1,36 @@
+"""The plan behind `test_connection`: is there a server at the base URL at all?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from indoxrouter.config import Settings
+from indoxrouter.core import policy
+from indoxrouter.core.exchange import Limits, begin, read, target_of
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.steps import Plan
+from indoxrouter.wire.encoding import ACCEPTED
+from indoxrouter.wire.messages import HttpRequest
+
+
+def probe(settings: Settings, clock: Clock) -> Plan[dict[str, Any]]:
+    """Ask without a key; any answer means connected."""
+    headers = {"Accept": "application/json", "Accept-Encoding": ACCEPTED, **settings.default_headers}
+    request = HttpRequest("GET", settings.base_url, headers)
+    seconds = settings.timeout or policy.CONNECT
+    until = clock.now() + min(seconds, settings.deadline or seconds)
+    limits = Limits(until, seconds, until if settings.deadline else None)
+    reply = yield from begin(request, limits)
+    content = yield from read(reply, limits, target_of(request))
+    try:
+        info = json.loads(content)
+    except (ValueError, RecursionError):
+        info = {}
+    return {
+        "status": "connected",
+        "url": settings.base_url,
+        "status_code": reply.status,
+        "server_info": info,
+        "headers": {name: value for name, value in reply.headers.items() if name != "set-cookie"},
+    }

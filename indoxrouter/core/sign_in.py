@@ -1,0 +1,160 @@
+"""The plan of one login: the refresh cookie once, else the key, on the server's own origin alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from indoxrouter.config import Settings
+from indoxrouter.core import policy
+from indoxrouter.core.exchange import Limits, begin, read, target_of
+from indoxrouter.core.login import AccessToken, Flight, lifetime
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.steps import Plan, sleep
+from indoxrouter.errors import AuthenticationError, DeadlineExceededError, IndoxRouterError
+from indoxrouter.wire.encoding import ACCEPTED
+from indoxrouter.wire.failures import Origin, from_reply
+from indoxrouter.wire.messages import HttpRequest, Reply, Request
+
+_ABSENT = (404, 405)
+_LOGIN = Request("account", "POST", ())
+
+
+def acquire(settings: Settings, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
+    """A fresh token. Raises what the server answered; AuthenticationError where no login is there."""
+    sign_in = _SignIn(settings, deadline, clock, retries=0 if flight.spare else settings.max_retries)
+    if settings.auth == "key":
+        return AccessToken(settings.current_key(), settings.base_url, clock.now())
+    if flight.refresh_with is not None and (token := (yield from sign_in.refresh(flight.refresh_with))):
+        return token
+    return (yield from sign_in.with_key(flight.last))
+
+
+class _SignIn:
+    def __init__(self, settings: Settings, deadline: float | None, clock: Clock, retries: int) -> None:
+        self._settings = settings
+        self._deadline = deadline
+        self._clock = clock
+        self._retries = retries
+        self._secrets: tuple[str, ...] = ()
+
+    def refresh(self, old: AccessToken) -> Plan[AccessToken | None]:
+        """By the session's cookies; None: refused or not offered, and not to be tried again."""
+        if "refresh_token" not in old.cookies:
+            return None
+        self._secrets = (old.value, *old.cookies.values())
+        cookie = "; ".join(f"{name}={value}" for name, value in old.cookies.items())
+        request = HttpRequest("POST", f"{old.base}/auth/refresh", self._headers({"Cookie": cookie}))
+        try:
+            return (yield from self._post(request, old.base, retries=0))
+        except DeadlineExceededError:
+            raise
+        except IndoxRouterError:
+            return None
+
+    def with_key(self, last: AccessToken | None) -> Plan[AccessToken]:
+        key = self._settings.current_key()
+        self._secrets = (key,)
+        asked = []
+        for base in _bases(self._settings.base_url, last):
+            for request in (
+                HttpRequest("POST", f"{base}/auth/api-key", self._headers({"X-API-Key": key})),
+                HttpRequest(
+                    "POST",
+                    f"{base}/auth/token",
+                    self._headers({"Content-Type": "application/json"}),
+                    json.dumps({"api_key": key}).encode(),
+                ),
+            ):
+                if token := (yield from self._post(request, base, self._retries)):
+                    return token
+                asked.append(target_of(request))
+        raise AuthenticationError(
+            f"no login endpoint at {', '.join(asked)}: is base_url right? "
+            'A server that takes the API key itself as the bearer token needs auth="key"',
+            code="no_login",
+            outcome="rejected",
+        )
+
+    def _post(self, request: HttpRequest, base: str, retries: int) -> Plan[AccessToken | None]:
+        """The token that the answer holds; None where the endpoint does not exist."""
+        for retry in range(retries + 1):
+            wait: float | None = None
+            started = self._clock.now()
+            try:
+                reply, content = yield from self._exchange(request)
+                return self._token(request, reply, content, base, started)
+            except IndoxRouterError as error:
+                if retry < retries and policy.may_repeat(_LOGIN, error, repeated=False, opted_in=False):
+                    wait = policy.wait_before_retry(retry, error, self._clock.random())
+                if wait is None or (
+                    self._deadline is not None and self._clock.now() + wait >= self._deadline
+                ):
+                    raise
+            yield from sleep(wait)
+        raise AssertionError("unreachable: the last round returns or raises")
+
+    def _exchange(self, request: HttpRequest) -> Plan[tuple[Reply, bytes]]:
+        now = self._clock.now()
+        seconds = self._settings.timeout or policy.CONNECT
+        until = now + seconds if self._deadline is None else min(now + seconds, self._deadline)
+        limits = Limits(until, min(seconds, policy.CONNECT), self._deadline)
+        reply = yield from begin(request, limits)
+        return reply, (yield from read(reply, limits, target_of(request)))
+
+    def _token(
+        self, request: HttpRequest, reply: Reply, content: bytes, base: str, started: float
+    ) -> AccessToken | None:
+        if reply.status in _ABSENT:
+            return None
+        origin = Origin(target_of(request), None, lambda: self._secrets, self._clock.wall())
+        if not 200 <= reply.status < 300:
+            raise from_reply(origin, reply.status, reply.headers, content)
+        cookies = _cookies(reply.set_cookies)
+        try:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            answer = None
+        answer = answer if isinstance(answer, dict) else {}
+        value = answer.get("access_token") or cookies.get("access_token")
+        if not isinstance(value, str) or not (value.isascii() and value.isprintable() and " " not in value):
+            raise AuthenticationError(
+                f"{origin.target} answered {reply.status} without a usable access_token: is base_url right?",
+                status_code=reply.status,
+                code="no_token",
+                outcome="rejected",
+            )
+        seconds = lifetime(answer, value, self._clock.wall())
+        return AccessToken(value, base, started, seconds, cookies)
+
+    def _headers(self, extra: dict[str, str]) -> dict[str, str]:
+        return {
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED,
+            **self._settings.default_headers,
+            **extra,
+        }
+
+
+def _bases(base_url: str, last: AccessToken | None) -> Iterator[str]:
+    """Where login endpoints may stand: where they were before, then as given, then its usual other forms."""
+    found = [last.base] if last is not None else []
+    found.append(base_url)
+    path = urlsplit(base_url).path
+    if path in ("", "/v1"):
+        root = base_url.removesuffix(path) if path else base_url
+        found += [root + other for other in ("/v1", "/api/v1")]
+    yield from dict.fromkeys(found)
+
+
+def _cookies(lines: tuple[str, ...]) -> dict[str, str]:
+    """Names and values of Set-Cookie headers; what is no cookie is passed over."""
+    found: dict[str, str] = {}
+    for line in lines:
+        try:
+            found.update({name: morsel.value for name, morsel in SimpleCookie(line).items() if morsel.value})
+        except CookieError:
+            continue
+    return found

@@ -1,0 +1,108 @@
+"""What a plan asks its driver to do, one step at a time.
+
+A plan is a generator: it yields a step, the driver carries it out and sends the result back in,
+or throws in the exception that the step raised. The small helpers give each step its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from indoxrouter.core.login import AccessToken
+from indoxrouter.responses import ChatChunk
+from indoxrouter.wire.messages import HttpRequest, Reply
+
+
+@dataclass(slots=True)
+class Send:
+    """Send the request and answer with the head of the reply. Times are on the monotonic clock."""
+
+    request: HttpRequest
+    until: float
+    connect: float
+    """Seconds that connecting may take."""
+
+
+@dataclass(slots=True)
+class Next:
+    """Answer with the next bytes of the body, as soon as there are any; b"" at its end."""
+
+    reply: Reply
+    until: float
+
+
+@dataclass(slots=True)
+class Close:
+    """Drop the rest of the reply; its connection is not used again."""
+
+    reply: Reply
+
+
+@dataclass(slots=True)
+class Sleep:
+    """Wait."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Token:
+    """Answer with a Grant: the current token, or a fresh one where `stale` was refused."""
+
+    stale: AccessToken | None
+    until: float | None
+
+
+class Grant(NamedTuple):
+    """A token, and whether it was fetched because of the 401 that `stale` was answered with."""
+
+    token: AccessToken
+    fetched_after_401: bool
+
+
+@dataclass(slots=True)
+class Emit:
+    """Hand a chunk to the caller; the plan goes on when the caller wants the next.
+
+    None comes first, with a stream's first event: from here on there are no retries.
+    """
+
+    chunk: ChatChunk | None
+
+
+class Closed(BaseException):
+    """Thrown into a plan whose caller wants no more of it."""
+
+
+Step = Send | Next | Close | Sleep | Token | Emit
+T = TypeVar("T")
+Plan = Generator[Step, Any, T]
+
+
+def send(request: HttpRequest, until: float, connect: float) -> Plan[Reply]:
+    reply: Reply = yield Send(request, until, connect)
+    return reply
+
+
+def read_next(reply: Reply, until: float) -> Plan[bytes]:
+    data: bytes = yield Next(reply, until)
+    return data
+
+
+def close(reply: Reply) -> Plan[None]:
+    yield Close(reply)
+
+
+def sleep(seconds: float) -> Plan[None]:
+    yield Sleep(seconds)
+
+
+def token(stale: AccessToken | None, until: float | None) -> Plan[Grant]:
+    grant: Grant = yield Token(stale, until)
+    return grant
+
+
+def emit(chunk: ChatChunk | None) -> Plan[None]:
+    yield Emit(chunk)

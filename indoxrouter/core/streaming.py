@@ -1,0 +1,156 @@
+"""Following a stream: idle limits, the verdict on how it ended, and closing it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from indoxrouter.core import policy
+from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.exchange import Limits, parsed, read
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.steps import Plan, close, emit, read_next
+from indoxrouter.errors import APIError, IndoxRouterError, NetworkError, StreamError
+from indoxrouter.responses import ChatChunk
+from indoxrouter.wire import decode
+from indoxrouter.wire.chunks import EventReader, StreamEvent
+from indoxrouter.wire.encoding import Decoder
+from indoxrouter.wire.failures import Origin, unusable
+from indoxrouter.wire.messages import Reply, Request, Result
+from indoxrouter.wire.sse import Framer
+
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+class Feed:
+    """One streaming reply, read event by event."""
+
+    def __init__(
+        self, reply: Reply, origin: Origin, idle: float, deadline: float | None, clock: Clock
+    ) -> None:
+        self.reply = reply
+        self._origin = origin
+        self._idle = idle
+        self._deadline = deadline
+        self._clock = clock
+        self._framer = Framer()
+        self._reader = EventReader(origin)
+        self._decoder = Decoder(reply.headers.get("content-encoding"), cap=2**63)
+        self._events: deque[StreamEvent] = deque()
+        self._broken: IndoxRouterError | None = None
+        self._ended = False
+        self._head = b""
+        self._content_type = reply.headers.get("content-type", "").lower()
+
+    def first(self, limits: Limits, request: Request) -> Plan[None]:
+        """Wait for the first event. What it raises may still be retried."""
+        try:
+            if any(kind in self._content_type for kind in ("json", "html")):
+                content = yield from read(self.reply, limits, self._origin.target)
+                body = parsed(self._origin, self.reply, content)
+                self._events.append(_whole_answer(Result(body, request, self.reply.headers)))
+                self._ended = True
+            while not self._events and self._broken is None:
+                yield from self._pull(limits)
+            if not self._events and self._broken is not None:
+                raise self._broken
+        except GeneratorExit:
+            raise  # nobody is left to carry out a step
+        except BaseException:
+            yield from close(self.reply)
+            raise
+
+    def follow(self, assembly: Assembly, choices: int) -> Plan[None]:
+        """Emit every chunk, and leave the verdict in `assembly.state`."""
+        try:
+            yield from emit(None)
+            yield from self._follow(assembly, choices)
+            assembly.state = "complete"
+        except GeneratorExit:
+            raise  # nobody is left to carry out a step
+        except BaseException as error:
+            assembly.state = "cancelled"
+            if isinstance(error, IndoxRouterError):
+                assembly.state = "truncated" if error.code == "truncated" else "failed"
+                error.partial = assembly.text
+                error.retryable = False
+            elif assembly.finished(choices):
+                assembly.state = "complete"
+            yield from close(self.reply)
+            raise
+        if not self._ended:
+            yield from close(self.reply)
+
+    def _follow(self, assembly: Assembly, choices: int) -> Plan[None]:
+        tail_until: float | None = None
+        while True:
+            while self._events:
+                event = self._events.popleft()
+                assembly.note(event.facts)
+                for chunk in event.chunks:
+                    assembly.add(chunk)
+                    yield from emit(chunk)
+                if event.done:
+                    return (yield from self._drain())
+            finished = assembly.finished(choices)
+            if self._broken is not None:
+                if finished and isinstance(self._broken, NetworkError):
+                    return None  # all that was asked for has come: only usage or [DONE] is missing
+                raise self._broken
+            now = self._clock.now()
+            if finished and tail_until is None:
+                tail_until = now + policy.STREAM_TAIL
+            yield from self._pull(self._limits(now + self._idle if tail_until is None else tail_until))
+
+    def _pull(self, limits: Limits) -> Plan[None]:
+        """Read until there is an event, or until it is known that none will come."""
+        try:
+            while not self._events and self._broken is None:
+                data = yield from read_next(self.reply, limits.until)
+                if not data:
+                    self._ended = True
+                    self._decoder.finish()
+                    raise self._early_end()
+                data = self._decoder.feed(data)
+                self._head += data[: 1000 - len(self._head)]
+                for text in self._framer.feed(data):
+                    self._events.append(self._reader.read(text))
+                    if self._events[-1].done:
+                        break
+        except NetworkError as error:
+            if error.code is None and not isinstance(error, TimeoutError):
+                error = StreamError(error.message, code="truncated", outcome="unknown")
+            self._broken = limits.explain(error, self._origin.target)
+        except APIError as error:
+            self._broken = error
+
+    def _early_end(self) -> IndoxRouterError:
+        if "event-stream" not in self._content_type and not self._head.startswith(_FIELDS):
+            return unusable(self._origin, self.reply.status, self.reply.headers, self._head)
+        return StreamError("the stream ended before the answer did", code="truncated", outcome="unknown")
+
+    def _drain(self) -> Plan[None]:
+        """Read on to the end of the body after [DONE], so that the connection can be used again."""
+        try:
+            until = self._clock.now() + policy.DRAIN
+            while not self._ended:
+                self._ended = not (yield from read_next(self.reply, until))
+        except NetworkError:
+            return
+
+    def _limits(self, until: float) -> Limits:
+        return Limits(until if self._deadline is None else min(until, self._deadline), 0.0, self._deadline)
+
+
+def _whole_answer(result: Result) -> StreamEvent:
+    """The one event of a server that does not stream: it answered at once."""
+    answer = decode.chat(result)
+    chunk = ChatChunk(
+        answer.data or "",
+        finish_reason=answer.finish_reason,
+        tool_calls=answer.tool_calls,
+        reasoning=answer.reasoning,
+        images=answer.images,
+        usage=answer.usage,
+        raw=result.body,
+    )
+    return StreamEvent([chunk], done=True, facts=result.body)

@@ -1,0 +1,127 @@
+"""The driver: carries out the steps of plans with requests, in the thread of whoever calls."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from indoxrouter.config import CallOptions, Settings
+from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.login import AccessToken, Flight, Wait
+from indoxrouter.core.plan import Shared, call
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.sign_in import acquire
+from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
+from indoxrouter.errors import DeadlineExceededError
+from indoxrouter.streams import Advance
+from indoxrouter.transports.with_requests import Transport
+from indoxrouter.wire.messages import Request, Result
+
+log = logging.getLogger("indoxrouter")
+T = TypeVar("T")
+
+
+class Driver:
+    """One server's settings, login and connections. Its methods may be called from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.shared = Shared(settings)
+        self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
+        self._transport = Transport(settings)
+        self._landing = threading.Condition()
+
+    def call(self, requests: Sequence[Request], options: CallOptions) -> Result:
+        return self.run(call(requests, options, self.shared, self.clock))
+
+    def stream(
+        self, requests: Sequence[Request], options: CallOptions
+    ) -> tuple[Advance, Plan[Result], Assembly]:
+        """What a ChatStream runs on."""
+        assembly = Assembly()
+        return self.advance, call(requests, options, self.shared, self.clock, assembly), assembly
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def run(self, plan: Plan[T]) -> T:
+        """Carry out a plan that emits nothing."""
+        ended = self.advance(plan)
+        assert not isinstance(ended, Emit)
+        return ended
+
+    def advance(self, plan: Plan[T], failure: BaseException | None = None) -> Emit | T:
+        """Carry out a plan's steps up to the next Emit, or to its end."""
+        answer: Any = None
+        while True:
+            try:
+                step = plan.send(answer) if failure is None else plan.throw(failure)
+            except StopIteration as stop:
+                ended: T = stop.value
+                return ended
+            if isinstance(step, Emit):
+                return step
+            answer, failure = None, None
+            try:
+                answer = self._carry_out(step)
+            except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
+                failure = error
+
+    def _carry_out(self, step: Step) -> Any:
+        match step:
+            case Next():
+                return self._transport.next(step.reply, step.until)
+            case Send():
+                started = time.monotonic()
+                reply = self._transport.send(step.request, step.until, step.connect)
+                took = (time.monotonic() - started) * 1000
+                log.debug("%s %s: %s in %.0f ms", step.request.method, step.request.path, reply.status, took)
+                return reply
+            case Token():
+                return self._grant(step)
+            case Close():
+                return self._transport.close_reply(step.reply)
+            case Sleep():
+                log.info("waiting %.2f s before another try", step.seconds)
+                return time.sleep(step.seconds)
+
+    def _grant(self, step: Token) -> Grant:
+        """The current token, somebody else's fresh one, or one that we log in for."""
+        waited = False
+        while True:
+            found = self.shared.login.ask(step.stale, time.monotonic())
+            if isinstance(found, AccessToken):
+                return Grant(found, waited and step.stale is not None)
+            if not isinstance(found, Wait):
+                return Grant(self._lead(found.flight, step.until), step.stale is not None)
+            waited = True
+            self._wait_for(found.flight, step.until)
+
+    def _wait_for(self, flight: Flight, until: float | None) -> None:
+        left = None if until is None else until - time.monotonic()
+        with self._landing:
+            if not self._landing.wait_for(lambda: flight.done, left):
+                raise DeadlineExceededError("the deadline passed while logging in", outcome="not_sent")
+        if flight.error is not None:
+            raise flight.error.clone()
+
+    def _lead(self, flight: Flight, until: float | None) -> AccessToken:
+        """Log in for everybody who waits."""
+        login = self.shared.login
+        try:
+            token = self.run(acquire(self.settings, flight, until, self.clock))
+            login.landed(flight, token)
+        except BaseException as error:
+            spare = login.failed(flight, error, time.monotonic())
+            if spare is None:
+                raise
+            return spare
+        finally:
+            with self._landing:
+                self._landing.notify_all()
+        return token

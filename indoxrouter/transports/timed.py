@@ -1,0 +1,109 @@
+"""What is added below requests and urllib3: limits that hold for dripped bytes, and whole heads only.
+
+Every read from a socket first sets the time that is left, so no watchdog is needed. A head that was
+cut is not taken for an answer, nor is an informational one.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+import time
+from typing import Any
+
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+IDLE_LIMIT = 30.0
+"""Seconds after which an idle connection is not used again: a server may just be closing it."""
+
+
+class Reader(io.RawIOBase):
+    """Reads a socket until a moment on the monotonic clock, whatever trickles in meanwhile."""
+
+    def __init__(self, raw: socket.SocketIO, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        self.until = time.monotonic() + (sock.gettimeout() or 0.0)
+        self.last = time.monotonic()
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left)
+        count = self._raw.readinto(buffer)
+        self.last = time.monotonic()
+        self.ended = count == 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Head(http.client.HTTPResponse):
+    """An answer whose head must be whole, and is not an informational one."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        buffered: Any = self.fp
+        self.reader = Reader(buffered.detach(), sock)
+        self.fp = io.BufferedReader(self.reader)
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200:  # 103 and its like, which http.client takes for the answer
+            self.headers = self.msg = None  # type: ignore[assignment] # begin() reads a head only where there is none
+            super().begin()
+        if self.reader.ended:
+            raise http.client.IncompleteRead(b"")
+
+
+class _Timed:
+    """What is added to urllib3's connections."""
+
+    reader: Reader | None = None
+
+    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+        head = _Head(sock, *args, **kwargs)
+        self.reader = head.reader
+        return head
+
+    @property
+    def is_connected(self) -> bool:
+        idle = self.reader is not None and time.monotonic() - self.reader.last > IDLE_LIMIT
+        return not idle and super().is_connected  # type: ignore[misc] # urllib3's, by the classes below
+
+    def getresponse(self) -> Any:
+        try:
+            return super().getresponse()  # type: ignore[misc] # urllib3's, by the classes below
+        except ssl.SSLError as error:  # past the handshake: not to be taken for a failed one
+            raise urllib3.exceptions.ProtocolError("connection aborted", error) from error
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = type("TimedHTTPConnection", (_Timed, HTTPConnection), {})
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = type("TimedHTTPSConnection", (_Timed, HTTPSConnection), {})
+
+
+class TimedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self.poolmanager.pool_classes_by_scheme
+        return manager

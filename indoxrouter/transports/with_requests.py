@@ -1,0 +1,118 @@
+"""HTTP by requests: one request out, the head of the answer back, then its raw bytes as they come.
+
+requests' own adapter is used without a `Session`: so there is no cookie jar, no ~/.netrc, no
+redirect to follow and no environment to read.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+import urllib3
+
+from indoxrouter.config import Settings, environment_proxy
+from indoxrouter.errors import NetworkError, RequestTimeoutError
+from indoxrouter.transports.timed import Reader, TimedAdapter
+from indoxrouter.wire.messages import HttpRequest, Reply
+
+
+class Transport:
+    """Carries out a plan's I/O. Its methods may be called from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        size = settings.max_connections
+        self._adapter = TimedAdapter(pool_connections=2, pool_maxsize=size, max_retries=0)
+        self._verify = settings.verify
+        proxy = settings.proxy or environment_proxy(settings.base_url)
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+
+    def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
+        """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
+        prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        prepared.headers["Content-Length"] = str(len(request.body or b""))
+        left = max(until - time.monotonic(), 0.001)
+        limits = urllib3.Timeout(total=left, connect=min(connect, left))
+        try:
+            response = self._adapter.send(
+                prepared,
+                stream=True,
+                timeout=limits,  # type: ignore[arg-type] # a urllib3 Timeout is handed on as it is
+                verify=self._verify,
+                proxies=self._proxies,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failure = _failure(error, sent=not _before_sending(error))
+        else:
+            raw = response.raw
+            headers = {name.lower(): value for name, value in raw.headers.items()}
+            return Reply(raw.status, headers, tuple(raw.headers.getlist("set-cookie")), _Source(raw))
+        raise failure  # outside of the except clause: its cause holds headers, and is left behind
+
+    def next(self, reply: Reply, until: float) -> bytes:
+        """The next bytes of the body, undecoded; b"" at its end."""
+        source: _Source = reply.source
+        if source.reader is not None:
+            source.reader.until = until
+        try:
+            data: bytes = source.raw.read1(65536, decode_content=False)
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            failure = _failure(error, sent=True)
+        else:
+            return data
+        raise failure
+
+    def close_reply(self, reply: Reply) -> None:
+        reply.source.raw.close()
+        reply.source.raw.release_conn()
+
+    def close(self) -> None:
+        self._adapter.close()
+
+
+class _Source:
+    """The body of one answer; its reader is its own, also after the connection serves another."""
+
+    __slots__ = ("raw", "reader")
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.reader: Reader | None = raw.connection.reader if raw.connection is not None else None
+
+
+def _before_sending(error: BaseException) -> bool:
+    """Whether it failed before the first byte of the request left: no connection, or no TLS."""
+    early = (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError)
+    return isinstance(error, early) or any(
+        isinstance(cause, urllib3.exceptions.NewConnectionError | requests.exceptions.InvalidURL)
+        for cause in _causes(error)
+    )
+
+
+def _failure(error: BaseException, sent: bool) -> NetworkError:
+    causes = list(_causes(error))
+    timeout = (TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout)
+    late = any(isinstance(cause, timeout) for cause in causes) and not any(
+        isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes
+    )
+    if late:
+        what = "no answer in time" if sent else "no connection in time"
+        return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
+    told = next((cause for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
+    reason = told.strerror if told is not None else type(causes[-1]).__name__
+    what = "the connection broke before the answer was complete" if sent else "no connection"
+    return NetworkError(f"{what} ({reason})", outcome="unknown" if sent else "not_sent")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it wraps, the innermost last: urllib3 keeps it in one of three places."""
+    inner: BaseException | None = error
+    while inner is not None:
+        yield inner
+        wrapped = [getattr(inner, "reason", None), *reversed(inner.args), inner.__cause__]
+        inner = next((item for item in wrapped if isinstance(item, BaseException)), None)

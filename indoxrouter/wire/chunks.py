@@ -1,0 +1,121 @@
+"""Events of a stream, in all three generations, told apart by their keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from indoxrouter.errors import StreamError
+from indoxrouter.responses import ChatChunk
+from indoxrouter.wire.decode import mapping, number, objects, sequence, text, usage
+from indoxrouter.wire.failures import Origin, from_body
+
+
+@dataclass(slots=True)
+class StreamEvent:
+    """What one event says."""
+
+    chunks: list[ChatChunk] = field(default_factory=list)
+    done: bool = False
+    """[DONE] or `response.done`: nothing that matters follows."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """`id`, `model`, `provider`, `created`, where the event names them."""
+
+
+class EventReader:
+    """Reads the events of one stream; text that is not JSON is an answer in the bare generation only."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._bare: bool | None = None
+
+    def read(self, data: str) -> StreamEvent:
+        """Raises the mapped error for an error event, and StreamError for what can't be decoded."""
+        if data.strip() == "[DONE]":
+            return StreamEvent(done=True)
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError):
+            if self._bare is False or (self._bare is None and data.startswith(('{"', "[{"))):
+                raise StreamError(
+                    f"{self._origin.target} sent an event that is not JSON", code="undecodable"
+                ) from None
+            self._bare = True
+            return StreamEvent([ChatChunk(data, raw=data)])
+        if isinstance(body, dict):
+            return self._read_object(body)
+        return StreamEvent([ChatChunk(data, raw=data)] if self._bare else [])
+
+    def _read_object(self, body: dict[str, Any]) -> StreamEvent:
+        kind = text(body.get("type")) or ""
+        if body.get("error") is not None or kind == "error":
+            raise from_body(self._origin, None, {}, body)
+        if kind.startswith("response."):
+            self._bare = False
+            return _typed(kind, body, self._origin)
+        if "choices" in body:
+            self._bare = False
+            return _openai(body)
+        if self._bare is None and ("data" in body or "images" in body):
+            self._bare = True
+        chunk = ChatChunk(
+            text(body.get("data")) or "",
+            finish_reason=text(body.get("finish_reason")),
+            images=sequence(body.get("images")),
+            usage=usage(body.get("usage")),
+            raw=body,
+        )
+        return StreamEvent([chunk] if _says_something(chunk) else [], facts=body)
+
+
+def _openai(body: dict[str, Any]) -> StreamEvent:
+    chunks = []
+    for position, choice in enumerate(objects(body.get("choices"))):
+        delta = mapping(choice.get("delta"))
+        index = number(choice.get("index"))
+        chunks.append(
+            ChatChunk(
+                text(delta.get("content")) or text(choice.get("text")) or "",
+                index=int(index) if index is not None else position,
+                role=text(delta.get("role")),
+                finish_reason=text(choice.get("finish_reason")),
+                tool_calls=objects(delta.get("tool_calls")) or None,
+                reasoning=text(delta.get("reasoning_content")) or text(delta.get("reasoning")),
+                images=sequence(delta.get("images")),
+                raw=body,
+            )
+        )
+    if (used := usage(body.get("usage"))) is not None:
+        if not chunks:
+            chunks.append(ChatChunk(raw=body))
+        chunks[-1].usage = used
+    return StreamEvent(chunks, facts=body)
+
+
+def _typed(kind: str, body: dict[str, Any], origin: Origin) -> StreamEvent:
+    response = mapping(body.get("response"))
+    if kind == "response.failed" or response.get("status") == "failed":
+        raise from_body(origin, None, {}, {"error": response.get("error") or body.get("message") or "failed"})
+    chunk = ChatChunk(raw=body)
+    match kind.removeprefix("response."):
+        case "content_part.delta" | "output_text.delta":
+            chunk.data = text(body.get("delta")) or ""
+        case "reasoning.delta":
+            chunk.reasoning = text(body.get("delta"))
+        case "image_generation_call.partial_image":
+            chunk.images = [{"b64_json": body.get("partial_image_b64"), "partial": True}]
+        case "image_generation_call.completed":
+            url = mapping(body.get("image_generation_call")).get("url")
+            chunk.images = [{"url": url} if url else {"b64_json": body.get("data")}]
+        case "done" | "completed":
+            chunk.usage = usage(response.get("usage"))
+            chunk.finish_reason = text(response.get("finish_reason"))
+    done = kind in ("response.done", "response.completed")
+    facts = response if response else body
+    return StreamEvent([chunk] if _says_something(chunk) else [], done, facts)
+
+
+def _says_something(chunk: ChatChunk) -> bool:
+    return bool(chunk.data or chunk.finish_reason or chunk.reasoning or chunk.images or chunk.usage)

@@ -1,0 +1,262 @@
+"""From a parsed answer to a dataclass. Shapes are told apart by their keys, never by the path.
+
+Everything here takes any JSON: what is missing or of the wrong type becomes None, and an answer
+that holds no answer at all is an APIError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from indoxrouter.errors import APIError
+from indoxrouter.responses import (
+    ChatResponse,
+    CompletionResponse,
+    EmbeddingResponse,
+    GeneratedImage,
+    ImageResponse,
+    Usage,
+)
+from indoxrouter.wire.messages import Result
+
+_Text = TypeVar("_Text", bound=ChatResponse)
+
+
+def chat(result: Result) -> ChatResponse:
+    return _text_answer(ChatResponse, result)
+
+
+def completion(result: Result) -> CompletionResponse:
+    return _text_answer(CompletionResponse, result)
+
+
+def embeddings(result: Result) -> EmbeddingResponse:
+    body = _unwrapped(result)
+    rows = body.get("data", body.get("embeddings"))
+    if not isinstance(rows, list):
+        raise not_understood(result)
+    if rows and all(number(item) is not None for item in rows):
+        rows = [rows]  # one bare vector
+    found = [row.get("embedding") if isinstance(row, dict) else row for row in _by_index(rows)]
+    vectors = [vector for vector in found if isinstance(vector, list)]
+    if len(vectors) < len(found):
+        raise not_understood(result)
+    size = _whole(body.get("dimensions")) or (len(vectors[0]) if vectors else None)
+    return EmbeddingResponse(data=vectors, dimensions=size, **_shared(result, body))
+
+
+def image(result: Result) -> ImageResponse:
+    body = _unwrapped(result)
+    rows = body.get("data", body.get("images"))
+    if isinstance(rows, dict | str):
+        rows = [rows]
+    if not isinstance(rows, list):
+        raise not_understood(result)
+    return ImageResponse(data=[_generated_image(row) for row in rows], **_shared(result, body))
+
+
+def usage(value: Any) -> Usage | None:
+    """The usage of one call, in the router's field names, OpenAI's or the hub's; None: not known."""
+    if not isinstance(value, dict):
+        return None
+    into = mapping(value.get("input_tokens_details") or value.get("prompt_tokens_details"))
+    out = mapping(value.get("output_tokens_details") or value.get("completion_tokens_details"))
+    breakdown = value.get("cost_breakdown")
+    return Usage(
+        tokens_prompt=_first(value, "tokens_prompt", "prompt_tokens", "input_tokens"),
+        tokens_completion=_first(value, "tokens_completion", "completion_tokens", "output_tokens"),
+        tokens_total=_first(value, "tokens_total", "total_tokens"),
+        cost=_float(value.get("cost")),
+        latency=_float(value.get("latency")),
+        timestamp=text(value.get("timestamp")),
+        cache_read_tokens=_first({**into, **value}, "cache_read_tokens", "cached_tokens"),
+        cache_write_tokens=_first(value, "cache_write_tokens"),
+        reasoning_tokens=_first({**out, **value}, "reasoning_tokens"),
+        web_search_count=_first(value, "web_search_count"),
+        request_count=_first(value, "request_count"),
+        cost_breakdown=breakdown if isinstance(breakdown, dict) else None,
+    )
+
+
+def not_understood(result: Result) -> APIError:
+    """The error for JSON that is no answer to the call."""
+    keys = ", ".join(sorted(map(str, result.body))[:8]) if isinstance(result.body, dict) else "none"
+    return APIError(
+        f"the answer to {result.request.paths[0]} has none of the documented shapes (its keys: {keys[:150]})",
+        code="not_understood",
+        request_id=server_request_id(result),
+        client_request_id=result.client_request_id,
+        details=result.body,
+        outcome="done",
+        attempts=result.attempts,
+    )
+
+
+def server_request_id(result: Result) -> str | None:
+    body = mapping(result.body)
+    inner = mapping(body.get("result"))
+    return (
+        text(body.get("request_id"))
+        or text(mapping(body.get("metadata")).get("request_id"))
+        or text(inner.get("request_id"))
+        or result.headers.get("x-request-id")
+        or text(body.get("id"))
+    )
+
+
+def _text_answer(cls: type[_Text], result: Result) -> _Text:
+    body = _unwrapped(result)
+    if "output" in body:
+        found = _from_output(body)
+    elif "choices" in body:
+        found = _from_choices(body)
+    elif "data" in body:
+        found = _from_envelope(body)
+    else:
+        raise not_understood(result)
+    return cls(**found, **_shared(result, body))
+
+
+def _from_envelope(body: Mapping[str, Any]) -> dict[str, Any]:
+    data, raw = body.get("data"), mapping(body.get("raw_response"))
+    behind = _from_choices(raw) if isinstance(raw.get("choices"), list) else {}
+    return {
+        "data": text(data) if data is not None else None,
+        "finish_reason": text(body.get("finish_reason")),
+        "images": sequence(body.get("images")),
+        "tool_calls": objects(body.get("tool_calls")) or behind.get("tool_calls"),
+        "reasoning": text(body.get("reasoning")) or behind.get("reasoning"),
+    }
+
+
+def _from_choices(body: Mapping[str, Any]) -> dict[str, Any]:
+    choice = next(iter(objects(body.get("choices"))), {})
+    message = mapping(choice.get("message"))
+    content = message.get("content", choice.get("text"))
+    return {
+        "data": content if isinstance(content, str) else _joined(content),
+        "finish_reason": text(choice.get("finish_reason")),
+        "images": sequence(message.get("images")),
+        "tool_calls": objects(message.get("tool_calls")) or None,
+        "reasoning": text(message.get("reasoning_content")) or text(message.get("reasoning")),
+    }
+
+
+def _from_output(body: Mapping[str, Any]) -> dict[str, Any]:
+    items = objects(body.get("output"))
+    messages = [item for item in items if item.get("type", "message") == "message"]
+    parts = [part for item in messages for part in objects(item.get("content"))]
+    images = [item for item in items if item.get("type") == "image_generation_call"]
+    return {
+        "data": _joined(parts),
+        "finish_reason": text(body.get("finish_reason")),
+        "images": images or None,
+        "tool_calls": [item for item in items if item.get("type") == "function_call"] or None,
+        "reasoning": next((found for item in messages if (found := text(item.get("reasoning")))), None),
+    }
+
+
+def _joined(parts: Any) -> str | None:
+    texts = [found for part in objects(parts) if (found := text(part.get("text"))) is not None]
+    return "".join(texts) if texts else None
+
+
+def _unwrapped(result: Result) -> Mapping[str, Any]:
+    """The answer itself; the seed era wraps it as `{"result": …, "metadata": …}`."""
+    body = result.body
+    if isinstance(body, dict) and isinstance(inner := body.get("result"), dict):
+        return {**mapping(body.get("metadata")), **inner}
+    if not isinstance(body, dict):
+        raise not_understood(result)
+    return body
+
+
+def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
+    raw = body.get("raw_response")
+    model = text(body.get("model")) or result.request.model
+    success = body.get("success")
+    return {
+        "model": model,
+        "provider": text(body.get("provider"))
+        or (model.partition("/")[0] if model and "/" in model else None),
+        "success": success if isinstance(success, bool) else True,
+        "message": text(body.get("message")),
+        "usage": usage(body.get("usage")),
+        "raw_response": raw if raw is not None else result.body,
+        "request_id": server_request_id(result) or result.client_request_id,
+        "client_request_id": result.client_request_id,
+        "created_at": _moment(body.get("created_at", body.get("created"))),
+        "duration_ms": _float(body.get("duration_ms")),
+        "attempts": result.attempts,
+        "raw": result.body,
+    }
+
+
+def _generated_image(row: Any) -> GeneratedImage:
+    if isinstance(row, str):
+        return (
+            GeneratedImage(url=row) if row.startswith(("http:", "https:")) else GeneratedImage(b64_json=row)
+        )
+    found = mapping(row)
+    return GeneratedImage(
+        text(found.get("url")), text(found.get("b64_json")), text(found.get("revised_prompt"))
+    )
+
+
+def _by_index(rows: list[Any]) -> list[Any]:
+    """Rows in the order of their `index`, where each has one."""
+    places = [_whole(row.get("index")) if isinstance(row, dict) else None for row in rows]
+    if any(place is None for place in places):
+        return rows
+    return [row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: pair[0] or 0)]
+
+
+def _moment(value: Any) -> str | None:
+    if (seconds := number(value)) is None:
+        return text(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def number(value: Any) -> int | float | None:
+    """A finite number; NaN, Infinity, booleans and text are not known numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, int) or math.isfinite(value) else None
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return None if (found := number(value)) is None else float(found)
+    except OverflowError:
+        return None
+
+
+def _whole(value: Any) -> int | None:
+    return None if (found := number(value)) is None else int(found)
+
+
+def _first(value: Mapping[str, Any], *names: str) -> int | None:
+    return next((found for name in names if (found := _whole(value.get(name))) is not None), None)
+
+
+def text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: Any) -> list[Any] | None:
+    return value if isinstance(value, list) and value else None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list; anything else in it is passed over."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

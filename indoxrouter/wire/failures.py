@@ -1,0 +1,270 @@
+"""From an error answer to one typed exception: by status, then by code and type fields, by one table."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from indoxrouter import errors
+from indoxrouter.errors import APIError, Outcome
+
+BY_STATUS: Mapping[int, type[APIError]] = {
+    400: errors.InvalidParametersError,
+    401: errors.AuthenticationError,
+    402: errors.InsufficientCreditsError,
+    403: errors.PermissionDeniedError,
+    413: errors.InvalidParametersError,
+    422: errors.ValidationError,
+    429: errors.RateLimitError,
+    503: errors.ServiceUnavailableError,
+    529: errors.ServiceUnavailableError,
+}
+BY_MISSING: Mapping[str | None, type[APIError]] = {
+    "model": errors.ModelNotFoundError,
+    "provider": errors.ProviderNotFoundError,
+    None: APIError,
+}
+BY_CODE: Mapping[str, type[APIError]] = {
+    "authenticationerror": errors.AuthenticationError,
+    "invalid_api_key": errors.AuthenticationError,
+    "permissiondeniederror": errors.PermissionDeniedError,
+    "permission_denied": errors.PermissionDeniedError,
+    "ratelimiterror": errors.RateLimitError,
+    "rate_limit_exceeded": errors.RateLimitError,
+    "rate_limit_error": errors.RateLimitError,
+    "insufficientcreditserror": errors.InsufficientCreditsError,
+    "insufficient_credits": errors.InsufficientCreditsError,
+    "insufficient_quota": errors.InsufficientCreditsError,
+    "contextwindowexceedederror": errors.ContextWindowExceededError,
+    "context_length_exceeded": errors.ContextWindowExceededError,
+    "contentpolicyerror": errors.ContentPolicyError,
+    "contentpolicyviolationerror": errors.ContentPolicyError,
+    "content_policy_violation": errors.ContentPolicyError,
+    "content_filter": errors.ContentPolicyError,
+    "providernotfounderror": errors.ProviderNotFoundError,
+    "provider_not_found": errors.ProviderNotFoundError,
+    "modelnotfounderror": errors.ModelNotFoundError,
+    "model_not_found": errors.ModelNotFoundError,
+    "modelnotavailableerror": errors.ModelNotAvailableError,
+    "model_not_available": errors.ModelNotAvailableError,
+    "serviceunavailableerror": errors.ServiceUnavailableError,
+    "service_unavailable": errors.ServiceUnavailableError,
+    "overloaded_error": errors.ServiceUnavailableError,
+}
+"""Codes and types that say more than any status."""
+BY_BROAD_TYPE: Mapping[str, type[APIError]] = {
+    "invalidparameterserror": errors.InvalidParametersError,
+    "invalid_request_error": errors.InvalidParametersError,
+    "validationerror": errors.ValidationError,
+    "providererror": errors.ProviderError,
+    "provider_error": errors.ProviderError,
+    "requesterror": errors.RequestError,
+    "server_error": errors.RequestError,
+    "internal_server_error": errors.RequestError,
+}
+"""Types that servers put on errors of many kinds: asked only where there is no telling status."""
+STATUS_OF: Mapping[type[APIError], int] = {
+    **{kind: status for status, kind in BY_STATUS.items() if status not in (413, 529)},
+    errors.ModelNotFoundError: 404,
+    errors.ProviderNotFoundError: 404,
+    errors.ContextWindowExceededError: 400,
+    errors.ContentPolicyError: 400,
+    errors.RequestError: 500,
+    errors.ProviderError: 502,
+}
+RETRY_STATUSES = frozenset({408, 409, 425, 429, 503, 529})
+"""Complete answers that say: nothing was done, come again."""
+FINAL_STATUSES = frozenset({400, 401, 402, 403, 404, 422})
+"""Another try would be answered the same, whatever else the server says."""
+_REPEATABLE_CLASSES = (errors.RateLimitError, errors.RequestError)
+
+
+class Origin(NamedTuple):
+    """Where an answer came from, and what its error message may not repeat."""
+
+    target: str
+    """The method, host and path, as a person would write them."""
+    names: str | None = None
+    """What a 404 says does not exist: "model", "provider" or nothing known."""
+    secrets: Callable[[], Iterable[str]] = tuple
+    wall: float = 0.0
+    """Seconds since 1970, to read a Retry-After date against."""
+
+
+def from_reply(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
+    """The exception for a complete answer whose status is not 2xx."""
+    try:
+        body: Any = json.loads(content) if content.strip() else None
+    except (ValueError, RecursionError):
+        body = content.decode("utf-8", "replace")
+    return from_body(origin, status, headers, body)
+
+
+def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], body: Any) -> APIError:
+    """The exception for an error body of any shape; `status` None: an error event inside a stream."""
+    facts = dict(_flatten(body))
+    status = (
+        status
+        if status and status >= 300
+        else _status(facts.get("status_code")) or _status(facts.get("code"))
+    )
+    cls = _choose(origin, status, facts)
+    status = status or STATUS_OF.get(cls)
+    text = clean(_said(body), origin.secrets())
+    if status is not None and 300 <= status < 400:
+        text = (
+            f"a redirect to {_host(headers.get('location', ''))!r}, which is not followed: is base_url right?"
+        )
+    should = headers.get("x-should-retry")
+    retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES)
+    if status not in FINAL_STATUSES and should in ("true", "false"):
+        retryable = should == "true"
+    return cls(
+        f"{origin.target} answered {status or 'an error'}" + (f": {text}" if text else ""),
+        status_code=status,
+        code=_short(facts.get("code"), origin) or _short(facts.get("error"), origin),
+        error_type=_short(facts.get("type"), origin),
+        request_id=_short(facts.get("request_id"), origin) or headers.get("x-request-id"),
+        retry_after=retry_after(headers, facts, origin.wall),
+        reset_time=_reset_time(facts, headers),
+        details=body,
+        retryable=retryable and not issubclass(cls, errors.InsufficientCreditsError),
+        outcome=_outcome(status),
+    )
+
+
+def unusable(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
+    """The exception for a 2xx answer that is HTML, text or empty where JSON is due."""
+    shown = content.decode("utf-8", "replace").strip()
+    title = re.search(r"<title[^>]*>(.*?)</title", shown, re.IGNORECASE | re.DOTALL)
+    kind = headers.get("content-type", "no content type").split(";")[0]
+    text = clean(title[1] if title else shown[:200], origin.secrets()) or "an empty body"
+    return APIError(
+        f"{origin.target} answered {status} without usable JSON ({kind}): {text}",
+        status_code=status,
+        request_id=headers.get("x-request-id"),
+        details=shown,
+        outcome="unknown",
+    )
+
+
+def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
+    """One line of at most `limit` characters, in which no secret is left."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
+    text = _LOOKS_SECRET.sub("***", " ".join(text.split()))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+_LOOKS_SECRET = re.compile(
+    r"\b(?:sk|pk|rk)-[\w-]{8,}|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+", re.IGNORECASE
+)
+
+
+def retry_after(headers: Mapping[str, str], facts: Mapping[str, Any], wall: float) -> float | None:
+    """Seconds to wait as the server asks for them; None where it does not, or not sensibly."""
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    asked = headers.get("retry-after")
+    if asked is not None:
+        if (seconds := _number(asked)) is not None:
+            return seconds
+        try:
+            return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - wall)
+        except (ValueError, OverflowError):
+            return None
+    return _number(facts.get("retry_after"))
+
+
+def _flatten(body: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of an error body, the outer ones last so that they win."""
+    if isinstance(body, Mapping):
+        for name in ("details", "detail", "error"):
+            yield from _flatten(body.get(name))
+        yield from ((str(name), value) for name, value in body.items() if value is not None)
+
+
+def _choose(origin: Origin, status: int | None, facts: Mapping[str, Any]) -> type[APIError]:
+    codes = [value.lower() for name in _CODE_FIELDS if isinstance(value := facts.get(name), str)]
+    if known := [BY_CODE[code] for code in codes if code in BY_CODE]:
+        return known[0]
+    if status is not None and status in BY_STATUS:
+        return BY_STATUS[status]
+    if status == 404:
+        return BY_MISSING[origin.names]
+    if broad := [BY_BROAD_TYPE[code] for code in codes if code in BY_BROAD_TYPE]:
+        return broad[0]
+    return errors.RequestError if status is not None and status >= 500 else APIError
+
+
+_CODE_FIELDS = ("code", "type", "error", "error_type")
+
+
+def _outcome(status: int | None) -> Outcome:
+    return "unknown" if status is None or (status >= 500 and status not in RETRY_STATUSES) else "rejected"
+
+
+def _said(body: Any) -> str:
+    """The server's own words, from whichever place it put them."""
+    match body:
+        case str():
+            title = re.search(r"<title[^>]*>(.*?)</title", body, re.IGNORECASE | re.DOTALL)
+            return title[1] if title else body
+        case {"message": str(message)}:
+            return message
+        case {"detail": list(problems)}:
+            return "; ".join(filter(None, map(_problem, problems)))
+        case {"detail": detail} if detail is not None:
+            return _said(detail)
+        case {"error": error} if error is not None:
+            return _said(error)
+        case {"msg": str(message)}:
+            return message
+        case _:
+            return ""
+
+
+def _problem(entry: Any) -> str:
+    match entry:
+        case {"loc": list(loc), "msg": str(message)}:
+            return ".".join(str(part) for part in loc) + ": " + message
+        case _:
+            return _said(entry)
+
+
+def _short(value: Any, origin: Origin) -> str | None:
+    return clean(value, origin.secrets(), 100) if isinstance(value, str) else None
+
+
+def _host(location: str) -> str:
+    return re.sub(r"^[a-z]+://(?:[^/@]*@)?|[/?#].*$", "", location, flags=re.IGNORECASE) or "the same host"
+
+
+def _status(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and 300 <= number < 600 else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _reset_time(facts: Mapping[str, Any], headers: Mapping[str, str]) -> datetime | None:
+    value = facts.get("reset_time") or headers.get("x-ratelimit-reset")
+    try:
+        if (seconds := _number(value)) is not None:
+            return datetime.fromtimestamp(seconds, UTC)
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,87 @@
+"""What travels through the house: a request in a dialect's words, its bytes, and the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from indoxrouter.errors import Attempt
+
+Kind = Literal["chat", "completion", "embeddings", "image", "catalogue", "account"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, before a server, a token and a time limit are chosen for it."""
+
+    kind: Kind
+    method: Literal["GET", "POST"]
+    paths: tuple[str, ...]
+    """Relative to the versioned base. The later ones are asked only after a 404."""
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    model: str | None = None
+    stream: bool = False
+    choices: int = 1
+    """How many answers were asked for: a stream is not complete before each has ended."""
+    names: Literal["model", "provider"] | None = None
+    """What a 404 says does not exist."""
+
+    def private_texts(self) -> list[str]:
+        """The caller's own words, which no error message may repeat."""
+        body = self.body or {}
+        return [
+            text for name in ("messages", "prompt", "text", "byok_api_key") for text in _texts(body.get(name))
+        ]
+
+
+def _texts(value: Any) -> list[str]:
+    match value:
+        case str():
+            return [value]
+        case Mapping():
+            return [text for name, item in value.items() if name not in _NOT_WORDS for text in _texts(item)]
+        case list() | tuple():
+            return [text for item in value for text in _texts(item)]
+        case _:
+            return []
+
+
+_NOT_WORDS = frozenset({"role", "type", "detail"})
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """Bytes to be sent. Headers and body stay out of its repr: they hold the key and the prompt."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+
+@dataclass(slots=True)
+class Reply:
+    """The head of an answer; `source` is the transport's own handle for its body."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Names in lower case."""
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
+    source: Any = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Result:
+    """What a plan returns: the parsed answer and how it was come by."""
+
+    body: Any = field(repr=False)
+    request: Request
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    client_request_id: str | None = None
+    attempts: tuple[Attempt, ...] = ()

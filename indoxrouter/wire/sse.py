@@ -1,0 +1,77 @@
+"""Framing of server-sent events (WHATWG HTML, section 9.2), linear in time and bounded in space."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+
+import sseclient
+
+from indoxrouter.errors import StreamError
+
+MAX_EVENT_BYTES = 16 * 2**20
+MAX_EVENT_LINES = 10_000
+
+
+class Framer:
+    """Bytes in, cut anywhere; the data of whole events out."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        self._after_cr = False
+        self._begun = False
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """The data of each event that these bytes complete. Raises StreamError."""
+        self._take(data)
+        start = 0
+        while (end := self._buffer.find(b"\n\n", max(start, self._searched))) >= 0:
+            block = bytes(self._buffer[start:end])
+            start = self._searched = end + 2
+            yield from _events(block)
+        del self._buffer[:start]
+        self._searched = max(0, len(self._buffer) - 1)
+        if len(self._buffer) > MAX_EVENT_BYTES:
+            raise StreamError(f"one event is larger than {MAX_EVENT_BYTES} bytes", code="event_too_large")
+
+    def cut(self) -> bool:
+        """Whether bytes of an unfinished event are left."""
+        return bool(self._buffer.strip())
+
+    def _take(self, data: bytes) -> None:
+        """Add the bytes with every line ending, CR LF, CR or LF, as one LF."""
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            self._after_cr = False
+        if data:
+            self._after_cr = data.endswith(b"\r")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._buffer += data
+        if not self._begun and (
+            len(self._buffer) >= 3 or not codecs.BOM_UTF8.startswith(bytes(self._buffer))
+        ):
+            self._begun = True
+            if self._buffer.startswith(codecs.BOM_UTF8):
+                del self._buffer[:3]
+
+
+def _events(block: bytes) -> Iterator[str]:
+    if len(block) > MAX_EVENT_BYTES or block.count(b"\n") > MAX_EVENT_LINES:
+        raise StreamError(f"one event has more than {MAX_EVENT_LINES} lines", code="event_too_large")
+    try:
+        if block.startswith(b"data:") and b"\n" not in block:
+            if data := block[6 if block[5:6] == b" " else 5 :].decode():
+                yield data
+        elif block and (data := _several_lines(block)):
+            yield data
+    except UnicodeDecodeError:
+        raise StreamError("an event is not UTF-8", code="undecodable") from None
+
+
+def _several_lines(block: bytes) -> str:
+    # sseclient copies an event's data anew for each of its lines: slices keep that linear.
+    lines = block.split(b"\n")
+    slices = (b"\n".join(lines[n : n + 100]) + b"\n\n" for n in range(0, len(lines), 100))
+    return "\n".join(event.data for event in sseclient.SSEClient(slices).events())
