@@ -28,7 +28,7 @@ with connect() as client:  # with a key of your own: with Client(api_key="...") 
     path = Path("demo-output/lighthouse.png")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(base64.b64decode(str(image), validate=True))
-    print("\nImage:", path.absolute(), "\n\nModels, with US dollars for 1,000 tokens in and out:")
+    print(f"\nImage: {path.absolute()}\n\nModels, with US dollars for 1,000 tokens in and out:")
     for model in client.models("openai")["openai"][:4]:
         prices = dollars(model.inputPricePer1KTokens) + dollars(model.outputPricePer1KTokens)
         print(f"  {model.modelName!s:26}{prices}")
