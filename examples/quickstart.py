@@ -35,5 +35,5 @@ with connect() as client:  # with a key of your own: with Client(api_key="...") 
     usage = client.get_usage()
     print("\nUsage of this account: model, requests, US dollars")
     for name, used in (usage.models or {}).items():
-        print(f"  {name:32}{used['requests']:7}{dollars(used['cost'])}")
-    print(f"  {'total':32}{usage.total_requests:7}{dollars(usage.total_cost)}")
+        print(f"  {name:32}{used.get('requests')!s:>7}{dollars(used.get('cost'))}")
+    print(f"  {'total':32}{usage.total_requests!s:>7}{dollars(usage.total_cost)}")

@@ -22,7 +22,7 @@ def table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
 
 with connect() as client:
     today = datetime.now(UTC).date()
-    if not client.get_usage().total_requests:  # a new account: make something to report
+    if client.get_usage().total_requests == 0:  # a new account: make something to report
         client.chat([{"role": "user", "content": "Hello"}])
         client.completion("Once upon a time", model="openai/gpt-3.5-turbo-instruct")
         client.embeddings(["Hello", "Goodbye"])
