@@ -91,8 +91,7 @@ class EventStream:
             await self._send_events(send, gone, stop)
         finally:
             gone.cancel()
-            if not self._settled and self._pieces:
-                self._settle(self._pieces, cancelled=True)
+            self._settle_early()
             self._slot.close()
             self._open_streams.leave(stream_id)
             self._counters.move("open_streams", -1)
@@ -102,9 +101,11 @@ class EventStream:
             # lets other requests run, and shows whether the client is still there
             await (asyncio.wait({gone}, timeout=self._delay) if self._delay and number else asyncio.sleep(0))
             if gone.done():
+                self._settle_early()
                 self._counters.count("cancelled_streams")
                 raise SeveredError
             if number == self._fault.error_event:
+                self._settle_early()
                 await send(_body(self._fault.error_bytes(), more=False))
                 return
             if number == self._fault.malformed:
@@ -128,6 +129,10 @@ class EventStream:
         if not self._settled:
             self._settle(count, stopped=stopped)
         yield from self._generation.tail(self._reply, count, stopped)
+
+    def _settle_early(self) -> None:
+        if not self._settled and self._pieces:
+            self._settle(self._pieces, cancelled=True)
 
     def _settle(self, count: int, *, stopped: bool = False, cancelled: bool = False) -> None:
         self._settled = True

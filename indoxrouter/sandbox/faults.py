@@ -64,6 +64,9 @@ class Fault:
                 raise ValueError(f"{name} must be true or false")  # noqa: TRY004 - its value is wrong
         if self.headers is not None and not isinstance(self.headers, Mapping):
             raise ValueError("headers must be an object")
+        for name, value in (self.headers or {}).items():
+            if not _HEADER_NAME.fullmatch(str(name)) or not _HEADER_VALUE.fullmatch(str(value)):
+                raise ValueError(f"{name!r} cannot be sent as a header")
 
     @property
     def in_transit(self) -> bool:

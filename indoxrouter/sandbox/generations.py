@@ -17,6 +17,7 @@ from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.errors import context_exceeded, detail, named
 from indoxrouter.sandbox.eventstream import EventStream, OpenStreams, Replay
 from indoxrouter.sandbox.gallery import Gallery
+from indoxrouter.sandbox.ledger import Remembered
 from indoxrouter.sandbox.reply import TextReply
 from indoxrouter.sandbox.settings import Settings
 from indoxrouter.sandbox.settling import REPLAYED, Bookkeeper, Slot
@@ -49,7 +50,7 @@ class Generations:
         raw = await request.body()
         slot = self._books.open(request, endpoint, raw, call.fault.charged)
         if slot.remembered is not None:
-            return _replay(slot)
+            return _replay(slot.remembered)
         try:
             body = checks.body(raw, endpoint)
             self._books.check_credits(body.get("byok_api_key"))
@@ -118,9 +119,7 @@ class Generations:
         return Response(content, media_type=JSON)
 
 
-def _replay(slot: Slot) -> ASGIApp:
-    answer = slot.remembered
-    assert answer is not None  # noqa: S101 - for the type checker
+def _replay(answer: Remembered) -> ASGIApp:
     if answer.media_type == JSON:
         return Response(answer.body, 200, REPLAYED | {"x-request-id": answer.request_id}, JSON)
     return Replay(answer.request_id, answer.body, answer.complete)

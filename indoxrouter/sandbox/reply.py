@@ -22,10 +22,6 @@ class TextReply:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
-    def endpoint(self) -> str:
-        return "chat/completions" if self.chat else "completions"
-
-    @property
     def text(self) -> str:
         return "".join(self.pieces)
 

@@ -1,6 +1,7 @@
 """The sandbox as a context manager: a server in a thread, on loopback alone."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -139,6 +140,8 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
         self.failure: BaseException | None = None
 
     def run_on(self, listener: socket.socket) -> None:
@@ -158,10 +161,19 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Wakes to be stopped, and once a second for the date header; uvicorn looks ten times a second."""
+        while not await self.on_tick(counter=0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Does not wait for answers under way, as uvicorn would."""

@@ -1,9 +1,10 @@
 from collections.abc import Iterator
 
 import pytest
-from sandbox_api import Api
 
 from indoxrouter.sandbox import Sandbox
+
+from .sandbox_api import Api
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import requests
-from sandbox_api import Api
 
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.sandbox.auth import Tokens
 from indoxrouter.sandbox.errors import RouterError
 from indoxrouter.sandbox.settings import Settings
+
+from .sandbox_api import Api
 
 
 def claims(token: str) -> dict[str, Any]:

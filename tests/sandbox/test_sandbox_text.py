@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sandbox_api import MODEL, Api, chat_body
 
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.sandbox.answers import tokens
+
+from .sandbox_api import MODEL, Api, chat_body
 
 ENVELOPE = {
     *("request_id", "created_at", "duration_ms", "provider", "model", "success", "message", "usage"),

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import requests
-from sandbox_api import MODEL, Api, chat_body
+
+from .sandbox_api import MODEL, Api, chat_body
 
 
 def problems(answer: requests.Response) -> list[tuple[list[Any], str]]:
