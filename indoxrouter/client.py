@@ -58,7 +58,7 @@ class Client:
         deadline: float | None = None,
         max_connections: int = 64,
         proxy: str | None = None,
-        verify: bool | str = True,
+        verify: bool | str | os.PathLike[str] = True,
         default_headers: Mapping[str, str] | None = None,
         env_file: str | os.PathLike[str] | None = ".env",
         allow_insecure: bool = False,

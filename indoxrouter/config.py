@@ -75,7 +75,7 @@ def resolve(
     deadline: float | None,
     max_connections: int,
     proxy: str | None,
-    verify: bool | str,
+    verify: bool | str | os.PathLike[str],
     default_headers: Mapping[str, str] | None,
     env_file: str | os.PathLike[str] | None,
     allow_insecure: bool,
@@ -95,7 +95,7 @@ def resolve(
     if auth not in (None, "login", "key"):
         raise ConfigurationError(f"auth must be 'login' or 'key', not {auth!r}")
     return Settings(
-        key=check_key(key) if isinstance(key, str) else key,
+        key=key if callable(key) else check_key(key),
         base_url=check_base_url(url or DEFAULT_BASE_URL, allow_insecure),
         timeout=_seconds("timeout", _given(timeout, "INDOX_ROUTER_TIMEOUT", float, from_file)),
         auto_refresh=auto_refresh,
@@ -106,7 +106,7 @@ def resolve(
         deadline=_seconds("deadline", deadline),
         max_connections=_count("max_connections", max_connections, least=1),
         proxy=proxy,
-        verify=_ca_bundle() if verify is True else verify,
+        verify=_verify(verify),
         default_headers=check_headers(default_headers or {}),
         allow_insecure=allow_insecure,
     )
@@ -205,8 +205,15 @@ def environment_proxy(base_url: str) -> str | None:
     return proxies.get(parts.scheme) or proxies.get("all")
 
 
-def _ca_bundle() -> bool | str:
-    return os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+def _verify(verify: bool | str | os.PathLike[str]) -> bool | str:
+    """Whether to check certificates, or against which file; the environment's only for plain True."""
+    if verify is True:
+        verify = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    if isinstance(verify, bool):
+        return verify
+    if not os.path.exists(verify):
+        raise ConfigurationError(f"verify names a CA file that does not exist: {os.fspath(verify)!r}")
+    return os.fspath(verify)
 
 
 def _read(env_file: str | os.PathLike[str] | None) -> dict[str, str | None]:

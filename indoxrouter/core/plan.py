@@ -179,7 +179,7 @@ class _Call:
             self._record(request, started, error.status_code, error.outcome or "unknown", error)
             raise
         self._record(request, started, reply.status, "done")
-        return Result(answer, request, reply.headers, self._id, tuple(self._attempts))
+        return Result(answer, request, origin.target, reply.headers, self._id, tuple(self._attempts))
 
     def _understood(self, request: Request, reply: Reply, limits: Limits, origin: Origin) -> Plan[Any]:
         """The parsed body of a good answer, or the Feed of a stream whose first event has come."""

@@ -47,7 +47,9 @@ class Feed:
             if any(kind in self._content_type for kind in ("json", "html")):
                 content = yield from read(self.reply, limits, self._origin.target)
                 body = parsed(self._origin, self.reply, content)
-                self._events.append(_whole_answer(Result(body, request, self.reply.headers)))
+                self._events.append(
+                    _whole_answer(Result(body, request, self._origin.target, self.reply.headers))
+                )
                 self._ended = True
             while not self._events and self._broken is None:
                 yield from self._pull(limits)

@@ -85,9 +85,9 @@ def not_understood(result: Result) -> APIError:
     """The error for JSON that is no answer to the call."""
     keys = ", ".join(sorted(map(str, result.body))[:8]) if isinstance(result.body, dict) else "none"
     return APIError(
-        f"the answer to {result.request.paths[0]} has none of the documented shapes (its keys: {keys[:150]})",
+        f"{result.target} answered in none of the documented shapes (keys: {keys[:150] or 'none'})",
         code="not_understood",
-        request_id=server_request_id(result),
+        request_id=server_request_id(result) or result.client_request_id,
         client_request_id=result.client_request_id,
         details=result.body,
         outcome="done",

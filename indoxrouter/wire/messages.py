@@ -82,6 +82,8 @@ class Result:
 
     body: Any = field(repr=False)
     request: Request
+    target: str
+    """The method, host and path that answered, for messages."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     client_request_id: str | None = None
     attempts: tuple[Attempt, ...] = ()
