@@ -78,11 +78,11 @@ class Assembly:
             "request_id": self.request_id,
             "choices": [
                 {"index": index, "message": choice.message(), "finish_reason": choice.finish_reason}
-                for index, choice in sorted(self._choices.items())
+                for index, choice in sorted(self._choices.items() or [(0, _Choice())])
             ],
             "usage": self.usage.to_dict() if self.usage is not None else None,
         }
-        if self._images and body["choices"]:
+        if self._images:
             body["choices"][0]["message"]["images"] = self._images
         return replace(answer, body=body)
 
