@@ -49,13 +49,13 @@ class App:
         controls = scope["path"].startswith(CONTROL)
         if not controls:
             self.counters.enter(call.path)
+            call.on_end = self.counters.leave
         try:
             await self._serve(call, controls, scope, receive, send)
         except (SeveredError, ClientDisconnect):
             return  # the server closes the connection of an answer that was not finished
         finally:
-            if not controls:
-                self.counters.leave()
+            call.end()
 
     async def _serve(self, call: Call, controls: bool, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {bytes(name): bytes(value).decode("latin-1") for name, value in scope["headers"]}
@@ -196,7 +196,7 @@ def _check_host(host: str) -> None:
 
 
 def _labelled(call: Call, send: Send) -> Send:
-    """Sends every answer with its request id."""
+    """Sends every answer with its request id, and ends the call before the client can know of the end."""
     name = b"x-request-id"
 
     async def labelled(message: Message) -> None:
@@ -205,6 +205,8 @@ def _labelled(call: Call, send: Send) -> Send:
             if all(header != name for header, _ in headers):
                 headers.append((name, call.request_id.encode()))
             message = {**message, "headers": headers}
+        elif not message.get("more_body", False):
+            call.end()
         await send(message)
 
     return labelled

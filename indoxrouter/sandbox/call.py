@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -19,12 +20,19 @@ class Call:
     fault: Fault = NO_FAULT
     request_id: str = field(default_factory=lambda: "req_" + uuid.uuid4().hex)
     started: float = field(default_factory=perf_counter)
+    on_end: Callable[[], None] | None = None
     _paused: bool = False
 
     @staticmethod
     def of(request: Request) -> "Call":
         call: Call = request.scope["call"]
         return call
+
+    def end(self) -> None:
+        """Tells, once, that the request is over."""
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
 
     async def pause(self) -> None:
         """The delay that a fault orders, once."""

@@ -76,12 +76,14 @@ class EventStream:
         self._head = generation.head(reply)
         self._pieces = 0
         self._settled = False
+        self._open = False
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         stream_id = self._generation.stream_id(self._reply)
         stop = self._open_streams.enter(stream_id)
         gone = asyncio.ensure_future(wait_for_end(receive))
         self._counters.move("open_streams", 1)
+        self._open = True
         try:
             if self._fault.in_transit and self._fault.charged:
                 self._settle(len(self._reply.pieces))
@@ -94,7 +96,7 @@ class EventStream:
             self._settle_early()
             self._slot.close()
             self._open_streams.leave(stream_id)
-            self._counters.move("open_streams", -1)
+            self._end()
 
     async def _send_events(self, send: Send, gone: "asyncio.Future[None]", stop: asyncio.Event) -> None:
         for number, event in enumerate(self._events(stop)):
@@ -102,16 +104,19 @@ class EventStream:
             await (asyncio.wait({gone}, timeout=self._delay) if self._delay and number else asyncio.sleep(0))
             if gone.done():
                 self._settle_early()
+                self._end()
                 self._counters.count("cancelled_streams")
                 raise SeveredError
             if number == self._fault.error_event:
                 self._settle_early()
+                self._end()
                 await send(_body(self._fault.error_bytes(), more=False))
                 return
             if number == self._fault.malformed:
                 await send(_body(self._fault.broken_bytes()))
             await send(_body(event))
             self._pieces = max(0, min(number + 1 - len(self._head), len(self._reply.pieces)))
+        self._end()
         await send(_body(b"", more=False))
 
     def _events(self, stop: asyncio.Event) -> Iterator[bytes]:
@@ -129,6 +134,11 @@ class EventStream:
         if not self._settled:
             self._settle(count, stopped=stopped)
         yield from self._generation.tail(self._reply, count, stopped)
+
+    def _end(self) -> None:
+        if self._open:
+            self._open = False
+            self._counters.move("open_streams", -1)
 
     def _settle_early(self) -> None:
         if not self._settled and self._pieces:

@@ -1,5 +1,7 @@
 """What a sandbox can be told: the arguments of ``Sandbox`` and the command's flags both come from here."""
 
+# ruff: noqa: RUF009 - _setting makes a field
+
 import argparse
 import math
 import secrets
@@ -17,8 +19,6 @@ def _setting(default: Any, help_text: str, choices: tuple[str, ...] | None = Non
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Every setting with its default."""
-
-    # ruff: noqa: RUF009 - _setting makes a field
 
     api_key: str | None = _setting(None, "the key to accept (default: a new one, sandbox-...)")
     answers: str = _setting(

@@ -168,12 +168,13 @@ def test_without_credits_only_the_callers_own_key_works() -> None:
 
 def test_the_ledger_is_a_private_file_that_outlives_the_server(tmp_path: Path) -> None:
     database = tmp_path / "ledger.sqlite"
-    os.umask(os.umask(0))  # the mode must not depend on it
+    umask = os.umask(0)  # the mode must not depend on it
     with Sandbox(database=database, credits=1) as sandbox, Api(sandbox) as api:
         first = api.chat(headers={"Idempotency-Key": "k"})
         left = api.get("user/me").json()["credits"]
         modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         assert modes == {0o600}
+    os.umask(umask)
     with Sandbox(database=str(database), credits=1) as sandbox, Api(sandbox) as api:
         assert api.get("user/me").json()["credits"] == left < 1
         assert api.usage()["total_requests"] == 1
