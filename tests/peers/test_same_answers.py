@@ -169,6 +169,46 @@ def test_who_catches_their_errors_catches_ours(
         getattr(ours, name)(*args, **options)
 
 
+def test_both_outlive_their_token(router: Sandbox, published: Published, ours: Client) -> None:
+    asked = published.call("chat", MESSAGES)["data"]
+    assert ours.chat(MESSAGES).data == asked
+    router.fault(path="chat/completions", expire=True)
+    assert published.call("chat", MESSAGES)["data"] == asked
+    router.fault(path="chat/completions", expire=True)
+    assert ours.chat(MESSAGES).data == asked
+
+
+def test_the_connection_is_told_of_under_the_same_keys(published: Published, ours: Client) -> None:
+    theirs = published.call("test_connection")
+    found = ours.test_connection()
+    assert found.keys() == theirs.keys()
+    assert found["status"] == theirs["status"] == "connected"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "valid"),
+    [
+        ("chat/completions", {"messages": MESSAGES, "model": MODEL}, True),
+        ("chat/completions", {"messages": [], "model": MODEL}, False),
+        ("chat/completions", {"messages": [{"role": "user"}], "model": MODEL}, False),
+        ("chat/completions", {"messages": MESSAGES, "model": 4}, False),
+        ("completions", {"prompt": "Once", "model": MODEL}, True),
+        ("completions", {"model": MODEL}, False),
+        ("completions", {"prompt": "Once"}, True),
+    ],
+)
+def test_diagnoses_agree(
+    published: Published, ours: Client, endpoint: str, body: dict[str, Any], valid: bool
+) -> None:
+    theirs = published.call("diagnose_request", endpoint, body)
+    diagnosis = ours.diagnose_request(endpoint, body)
+    assert diagnosis.keys() == theirs.keys()
+    assert diagnosis["is_valid"] == theirs["is_valid"] == valid
+    assert len(diagnosis["issues"]) == len(theirs["issues"])
+    assert len(diagnosis["warnings"]) == len(theirs["warnings"])
+    assert diagnosis["data"] == theirs["data"]
+
+
 def test_a_refused_key(router: Sandbox, published_folder: Path) -> None:
     with Published(published_folder, "not-the-key", router.origin) as refused:
         assert refused.refusal == "AuthenticationError"
