@@ -119,6 +119,7 @@ def options(params: dict[str, Any]) -> CallOptions:
             if name in params:
                 raise ValidationError(f"{alias} and {name} are the same option: pass one of them")
             params[name] = params.pop(alias)
+    params.pop("return_generator", None)  # the published package takes it everywhere, and sends it nowhere
     given = {item.name: params.pop(item.name) for item in fields(CallOptions) if item.name in params}
     for name, value in list(given.items()):
         if value is None:

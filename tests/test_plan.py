@@ -30,7 +30,7 @@ from indoxrouter.wire import hosted
 from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
 
 HELLO = [{"role": "user", "content": "Hello"}]
-GOOD = (200, {}, {"data": "fine"})
+GOOD: tuple[int, dict[str, str], Any] = (200, {}, {"data": "fine"})
 
 
 def lost(outcome: Any = "unknown") -> Exception:
@@ -69,12 +69,11 @@ class World:
         plan = call(requests, config.options(options), self.shared, self.clock)
         step = next(plan)
         while True:
+            result, failure = None, None
             try:
                 result = self.carry_out(step)
             except IndoxRouterError as error:
                 failure = error
-            else:
-                failure = None
             try:
                 step = plan.send(result) if failure is None else plan.throw(failure)
             except StopIteration as stop:

@@ -298,10 +298,9 @@ class TestC26OddEvents:
     def test_c26_what_came_before_the_bad_event_is_handed_out(self) -> None:
         """However the bytes are cut: here in one piece with it."""
         with streaming(STREAM_HEAD, piece("a") + piece("b") + event(b"{bad") + piece("c"), FIN) as stream:
-            got = []
+            assert [next(stream).data, next(stream).data] == ["a", "b"]
             with pytest.raises(StreamError):
-                got.extend(chunk.data for chunk in stream)
-            assert stream.text == "ab"
+                next(stream)
 
     def test_c26_bare_text_is_an_answer(self) -> None:
         events = [event(b"Hello"), event(b" {half"), event(b"42"), event({"data": " world"})]

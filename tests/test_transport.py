@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -298,9 +298,14 @@ class TestB16NoAnswer:
     @pytest.mark.parametrize("body", [b"null", b"5", b'"text"', b"[]", b"{}", b'{"strange": 1}'])
     def test_b16_json_that_is_no_answer(self, body: bytes) -> None:
         with serving(answer(200, body)) as (_, client):
-            for ask in (client.chat, client.image, client.embeddings):
+            calls: list[Callable[[], Any]] = [
+                lambda: client.chat(HELLO),
+                lambda: client.image("x"),
+                lambda: client.embeddings("x"),
+            ]
+            for call in calls:
                 with pytest.raises(APIError) as caught:
-                    ask(HELLO if ask == client.chat else "x")
+                    call()
                 assert caught.value.code == "not_understood"
                 assert caught.value.request_id
 
@@ -367,9 +372,10 @@ class TestB18Deadlines:
     @pytest.mark.parametrize("limit", ["deadline", "timeout"])
     def test_b18_everything_ends_in_time(self, actions: list[Action], limit: str) -> None:
         with serving(*actions) as (server, client):
+            options: dict[str, Any] = {limit: 0.6}
             started = time.monotonic()
             with pytest.raises(RequestTimeoutError) as caught:
-                client.chat(HELLO, stream=actions is COMMENTS, **{limit: 0.6})
+                client.chat(HELLO, stream=actions is COMMENTS, **options)
             assert time.monotonic() - started < 0.6 + 0.5
             assert isinstance(caught.value, DeadlineExceededError) == (limit == "deadline")
             assert isinstance(caught.value, TimeoutError)

@@ -82,7 +82,9 @@ def parsed(origin: Origin, reply: Reply, content: bytes) -> Any:
                 retryable=True,
             ) from None
         raise unusable(origin, reply.status, reply.headers, content) from None
-    if isinstance(body, dict) and (body.get("error") is not None or body.get("success") is False):
+    if isinstance(body, dict) and (
+        body.get("error") is not None or body.get("success") is False or body.get("status") == "failed"
+    ):
         raise from_body(origin, None, reply.headers, body)
     return body
 

@@ -27,11 +27,8 @@ from indoxrouter.errors import (
     Outcome,
     ValidationError,
 )
-from indoxrouter.wire.encoding import ACCEPTED
 from indoxrouter.wire.failures import Origin, from_reply
-from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
-
-USER_AGENT = "indoxrouter-python"
+from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result
 
 
 class Shared:
@@ -234,9 +231,7 @@ class _Call:
 
     def _headers(self, body: bytes | None, key: str | None, token: AccessToken) -> dict[str, str]:
         headers = {
-            "Accept": "application/json, text/event-stream",
-            "Accept-Encoding": ACCEPTED,
-            "User-Agent": USER_AGENT,
+            **COMMON_HEADERS,
             **({"Content-Type": "application/json"} if body is not None else {}),
             **self._shared.settings.default_headers,
             **self._options.extra_headers,

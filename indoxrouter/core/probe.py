@@ -10,14 +10,12 @@ from indoxrouter.core import policy
 from indoxrouter.core.exchange import Limits, begin, read, target_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.steps import Plan
-from indoxrouter.wire.encoding import ACCEPTED
-from indoxrouter.wire.messages import HttpRequest
+from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest
 
 
 def probe(settings: Settings, clock: Clock) -> Plan[dict[str, Any]]:
     """Ask without a key; any answer means connected."""
-    headers = {"Accept": "application/json", "Accept-Encoding": ACCEPTED, **settings.default_headers}
-    request = HttpRequest("GET", settings.base_url, headers)
+    request = HttpRequest("GET", settings.base_url, {**COMMON_HEADERS, **settings.default_headers})
     seconds = settings.timeout or policy.CONNECT
     until = clock.now() + min(seconds, settings.deadline or seconds)
     limits = Limits(until, seconds, until if settings.deadline else None)

@@ -14,9 +14,8 @@ from indoxrouter.core.login import AccessToken, Flight, lifetime
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.steps import Plan, sleep
 from indoxrouter.errors import AuthenticationError, DeadlineExceededError, IndoxRouterError
-from indoxrouter.wire.encoding import ACCEPTED
 from indoxrouter.wire.failures import Origin, from_reply
-from indoxrouter.wire.messages import HttpRequest, Reply, Request
+from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request
 
 _ABSENT = (404, 405)
 _LOGIN = Request("account", "POST", ())
@@ -130,12 +129,7 @@ class _SignIn:
         return AccessToken(value, base, started, seconds, cookies)
 
     def _headers(self, extra: dict[str, str]) -> dict[str, str]:
-        return {
-            "Accept": "application/json",
-            "Accept-Encoding": ACCEPTED,
-            **self._settings.default_headers,
-            **extra,
-        }
+        return {**COMMON_HEADERS, **self._settings.default_headers, **extra}
 
 
 def _bases(base_url: str, last: AccessToken | None) -> Iterator[str]:

@@ -35,7 +35,8 @@ class Transport:
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
-        prepared.headers["Content-Length"] = str(len(request.body or b""))
+        if request.method != "GET":
+            prepared.headers["Content-Length"] = str(len(request.body or b""))
         left = max(until - time.monotonic(), 0.001)
         limits = urllib3.Timeout(total=left, connect=min(connect, left))
         try:

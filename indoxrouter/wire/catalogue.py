@@ -111,10 +111,18 @@ def _providers(result: Result, provider: str | None) -> Iterator[ProviderEntry]:
         elif isinstance(entry, dict) and isinstance(entry.get("models"), list):
             name = text(entry.get("id")) or text(entry.get("name")) or provider or "unknown"
             yield ProviderEntry({**entry, "id": name, "models": _entries(entry["models"])})
+        elif isinstance(entry, dict) and not _MODEL_FIELDS.intersection(entry):
+            yield ProviderEntry({**entry, "models": []})
         elif isinstance(entry, dict):
             loose.setdefault(_owner(entry, provider), []).append(entry)
     for name, rows in loose.items():
         yield ProviderEntry(id=name, name=name, models=_entries(rows))
+
+
+_MODEL_FIELDS = frozenset(
+    {"provider", "owned_by", "modelName", "inputPricePer1KTokens", "pricing", "type", "object"}
+)
+"""An entry with none of them, and no models, is a provider: the seed era lists them so."""
 
 
 def _owner(entry: Mapping[str, Any], provider: str | None) -> str:

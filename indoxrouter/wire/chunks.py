@@ -9,7 +9,7 @@ from typing import Any
 
 from indoxrouter.errors import StreamError
 from indoxrouter.responses import ChatChunk
-from indoxrouter.wire.decode import mapping, number, objects, sequence, text, usage
+from indoxrouter.wire.decode import mapping, number, objects, sequence, text, unfinished, usage
 from indoxrouter.wire.failures import Origin, from_body
 
 
@@ -111,7 +111,7 @@ def _typed(kind: str, body: dict[str, Any], origin: Origin) -> StreamEvent:
             chunk.images = [{"url": url} if url else {"b64_json": body.get("data")}]
         case "done" | "completed":
             chunk.usage = usage(response.get("usage"))
-            chunk.finish_reason = text(response.get("finish_reason"))
+            chunk.finish_reason = text(response.get("finish_reason")) or unfinished(response)
     done = kind in ("response.done", "response.completed")
     facts = response if response else body
     return StreamEvent([chunk] if _says_something(chunk) else [], done, facts)

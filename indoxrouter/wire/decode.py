@@ -111,7 +111,7 @@ def _text_answer(cls: type[_Text], result: Result) -> _Text:
     body = _unwrapped(result)
     if "output" in body:
         found = _from_output(body)
-    elif "choices" in body:
+    elif objects(body.get("choices")):
         found = _from_choices(body)
     elif "data" in body:
         found = _from_envelope(body)
@@ -152,11 +152,19 @@ def _from_output(body: Mapping[str, Any]) -> dict[str, Any]:
     images = [item for item in items if item.get("type") == "image_generation_call"]
     return {
         "data": _joined(parts),
-        "finish_reason": text(body.get("finish_reason")),
+        "finish_reason": text(body.get("finish_reason")) or unfinished(body),
         "images": images or None,
         "tool_calls": [item for item in items if item.get("type") == "function_call"] or None,
         "reasoning": next((found for item in messages if (found := text(item.get("reasoning")))), None),
     }
+
+
+def unfinished(body: Mapping[str, Any]) -> str | None:
+    """The finish reason of a hub answer that was cut short; None: it was not."""
+    if body.get("status") != "incomplete":
+        return None
+    reason = text(mapping(body.get("incomplete_details")).get("reason"))
+    return "length" if reason in (None, "max_output_tokens", "max_tokens") else reason
 
 
 def _joined(parts: Any) -> str | None:
@@ -177,11 +185,11 @@ def _unwrapped(result: Result) -> Mapping[str, Any]:
 def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
     raw = body.get("raw_response")
     model = text(body.get("model")) or result.request.model
+    named = next((name for name in (model, result.request.model) if name and "/" in name), "")
     success = body.get("success")
     return {
         "model": model,
-        "provider": text(body.get("provider"))
-        or (model.partition("/")[0] if model and "/" in model else None),
+        "provider": text(body.get("provider")) or named.partition("/")[0] or None,
         "success": success if isinstance(success, bool) else True,
         "message": text(body.get("message")),
         "usage": usage(body.get("usage")),

@@ -265,21 +265,9 @@ def _size_for(model: str, size: str | None, has_aspect: bool) -> dict[str, str]:
     if isinstance(size, DefaultSize):
         refused = model.startswith(("google/", "xai/")) or model.partition("/")[2].startswith(_REFUSE_SMALL)
         return {} if refused or model.startswith(_REFUSE_SMALL) else {"size": str(size)}
-    if model.startswith("google/"):
-        return {} if has_aspect else {"aspect_ratio": _aspect(size)}
-    if model.startswith("xai/"):
-        raise ValidationError(f"{model} takes no size: leave size out")
+    if model.startswith("google/") and (":" in size or size in _ASPECTS):
+        return {} if has_aspect else {"aspect_ratio": _ASPECTS.get(size, size)}
     return {"size": size}
-
-
-def _aspect(size: str) -> str:
-    if ":" in size:
-        return size
-    if size not in _ASPECTS:
-        raise ValidationError(
-            f"Google's image models take an aspect ratio such as '16:9', not the size {size!r}"
-        )
-    return _ASPECTS[size]
 
 
 def _day(name: str, value: Date | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from indoxrouter.errors import Attempt
+from indoxrouter.wire.encoding import ACCEPTED
 
 Kind = Literal["chat", "completion", "embeddings", "image", "catalogue", "account"]
 
@@ -49,6 +50,14 @@ def _texts(value: Any) -> list[str]:
 
 
 _NOT_WORDS = frozenset({"role", "type", "detail"})
+
+
+COMMON_HEADERS: Mapping[str, str] = {
+    "Accept": "application/json, text/event-stream",
+    "Accept-Encoding": ACCEPTED,
+    "User-Agent": "indoxrouter-python",
+}
+"""Of every request, logins included; some gateways turn away libraries that don't name themselves."""
 
 
 @dataclass(slots=True)
