@@ -235,9 +235,7 @@ class Client:
         return self._text(build, decode.completion, model, options, stream)
 
     @public
-    def embeddings(
-        self, text: str | Sequence[str], model: str | None = None, **params: Any
-    ) -> EmbeddingResponse:
+    def embeddings(self, text: str | Sequence[str], model: str | None = None, **params: Any) -> EmbeddingResponse:
         """One vector for each text; for a single text, a list of one.
 
         `model` unset: openai/text-embedding-3-small. The client's fallback models are not used:
@@ -261,9 +259,7 @@ class Client:
         build = partial(hosted.image, prompt, size=size, params=params)
         return self._any(build, decode.image, model or hosted.IMAGE_MODEL, options)
 
-    def images(
-        self, prompt: str, model: str | None = None, size: str | None = None, **params: Any
-    ) -> ImageResponse:
+    def images(self, prompt: str, model: str | None = None, size: str | None = None, **params: Any) -> ImageResponse:
         """The published package's name for `image`, with no default size."""
         return self.image(prompt, model, size, **params)
 
@@ -285,9 +281,7 @@ class Client:
     get_model_info = model_info
 
     @public
-    def get_usage(
-        self, start_date: Date | None = None, end_date: Date | None = None, **options: Any
-    ) -> UsageReport:
+    def get_usage(self, start_date: Date | None = None, end_date: Date | None = None, **options: Any) -> UsageReport:
         """Requests, tokens and cost, by endpoint, provider, model and UTC day, both dates included."""
         return catalogue.usage_report(self._get(hosted.usage(start_date, end_date), options))
 
@@ -353,9 +347,7 @@ class Client:
             return read(self._driver.call(requests, options))
         return ChatStream(*self._driver.stream(requests, options), read)
 
-    def _any(
-        self, build: Callable[..., Request], read: Callable[[Result], T], model: str, options: CallOptions
-    ) -> T:
+    def _any(self, build: Callable[..., Request], read: Callable[[Result], T], model: str, options: CallOptions) -> T:
         requests = [build(model=name) for name in (model, *(options.fallback_models or ()))]
         return read(self._driver.call(requests, options))
 

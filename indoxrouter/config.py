@@ -144,8 +144,7 @@ def check_key(key: Any) -> str:
         raise ConfigurationError("the API key is empty or not a string")
     if not re.fullmatch(r"[!-~]+", stripped):
         raise ConfigurationError(
-            "the API key has a space, a line break, a control or a non-ASCII character inside: "
-            "was it pasted whole?"
+            "the API key has a space, a line break, a control or a non-ASCII character inside: was it pasted whole?"
         )
     return stripped
 
@@ -245,9 +244,7 @@ def _seconds(name: str, value: Any, *, error: type[IndoxRouterError] = Configura
     return float(value)
 
 
-def _count(
-    name: str, value: Any, *, least: int = 0, error: type[IndoxRouterError] = ConfigurationError
-) -> int:
+def _count(name: str, value: Any, *, least: int = 0, error: type[IndoxRouterError] = ConfigurationError) -> int:
     if type(value) is not int or value < least:
         raise error(f"{name} must be a whole number of at least {least}, not {value!r}")
     return value

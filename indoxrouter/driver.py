@@ -39,9 +39,7 @@ class Driver:
     def call(self, requests: Sequence[Request], options: CallOptions) -> Result:
         return self.run(call(requests, options, self.shared, self.clock))
 
-    def stream(
-        self, requests: Sequence[Request], options: CallOptions
-    ) -> tuple[Advance, Plan[Result], Assembly]:
+    def stream(self, requests: Sequence[Request], options: CallOptions) -> tuple[Advance, Plan[Result], Assembly]:
         """What a ChatStream runs on."""
         assembly = Assembly()
         return self.advance, call(requests, options, self.shared, self.clock, assembly), assembly

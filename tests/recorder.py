@@ -93,8 +93,7 @@ def _handler(recorded: list[Recorded], refuse: Mapping[str, int]) -> type[BaseHT
         def _answer(self, answer: Any, status: int = 200) -> None:
             stream = isinstance(answer, tuple)
             content = (
-                b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in answer)
-                + b"data: [DONE]\n\n"
+                b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in answer) + b"data: [DONE]\n\n"
                 if stream
                 else json.dumps(answer).encode()
             )

@@ -1,0 +1,443 @@
+"""Rules D29, D30: any answer is decoded, or is one typed error; what is unknown is None."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raw_server import RawServer, answer, ok
+
+from indoxrouter import (
+    APIError,
+    ChatResponse,
+    Client,
+    IndoxRouterError,
+    ProviderNotFoundError,
+    Usage,
+    UsageReport,
+)
+from indoxrouter.core.exchange import parsed
+from indoxrouter.responses import ChatMessage, GeneratedImage, Record
+from indoxrouter.wire import catalogue, decode, hosted
+from indoxrouter.wire.chunks import EventReader
+from indoxrouter.wire.failures import Origin
+from indoxrouter.wire.messages import Reply, Result
+
+REQUEST = hosted.completion("x", model="a/b", temperature=None, max_tokens=None, stream=False, params={})
+HERE = Origin("POST h/v1/chat", "model")
+
+
+def result(body: Any) -> Result:
+    return Result(body, REQUEST, HERE.target, {}, "ours")
+
+
+def chat(body: Any) -> ChatResponse:
+    return decode.chat(result(body))
+
+
+ENVELOPE_FIELDS = {
+    "request_id",
+    "created_at",
+    "duration_ms",
+    "provider",
+    "model",
+    "success",
+    "message",
+    "usage",
+    "raw_response",
+    "data",
+    "finish_reason",
+    "images",
+    "dimensions",
+    "output",
+    "choices",
+    "result",
+    "tool_calls",
+    "embedding",
+    "index",
+    "url",
+    "b64_json",
+    "error",
+    "status",
+    "metadata",
+}
+USAGE_FIELDS = {
+    "tokens_prompt",
+    "prompt_tokens",
+    "input_tokens",
+    "cost",
+    "latency",
+    "cost_breakdown",
+    "input_tokens_details",
+}
+CATALOGUE_FIELDS = {
+    "id",
+    "name",
+    "models",
+    "data",
+    "provider",
+    "modelName",
+    "pricing",
+    "contextWindows",
+    "output",
+    "inputPricePer1KTokens",
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(sorted(ENVELOPE_FIELDS | USAGE_FIELDS | CATALOGUE_FIELDS)), inner, max_size=5)
+    ),
+    max_leaves=15,
+)
+
+
+class TestD29AnyJson:
+    @settings(max_examples=1500, deadline=None)
+    @given(JSON)
+    def test_d29_is_an_answer_or_a_typed_error(self, body: Any) -> None:
+        for read in (
+            decode.chat,
+            decode.completion,
+            decode.embeddings,
+            decode.image,
+            catalogue.models,
+            catalogue.providers,
+            catalogue.usage_report,
+            catalogue.user_info,
+            lambda found: catalogue.model_info(found, "p", "m"),
+            lambda found: catalogue.models(found, "p"),
+        ):
+            try:
+                found: Any = read(result(body))
+            except APIError:
+                continue
+            repr(found)
+            if hasattr(found, "to_dict"):
+                assert list(found.to_dict()) == list(found)
+
+    @settings(max_examples=500, deadline=None)
+    @given(JSON)
+    def test_d29_so_is_any_event(self, body: Any) -> None:
+        try:
+            event = EventReader(HERE).read(json.dumps(body))
+        except APIError:
+            return
+        assert all(isinstance(chunk.data, str) for chunk in event.chunks)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b'{"data": "a", "duration_ms": NaN}',
+            b'{"data": "a", "duration_ms": -Infinity, "usage": {"cost": 1e999, "tokens_prompt": Infinity}}',
+            b'{"data": "first", "data": "a"}',
+            b'{"data": "a", "usage": {"tokens_prompt": true, "tokens_total": "7"}}',
+        ],
+    )
+    def test_d29_harmless_oddities_are_accepted(self, content: bytes) -> None:
+        with RawServer(lambda _: [answer(200, content)]) as server, Client("k", server.url) as client:
+            found = client.chat([{"role": "user", "content": "x"}])
+        assert (found.data, found.duration_ms) == ("a", None)
+        if found.usage is not None:
+            assert (found.usage.cost, found.usage.tokens_prompt, found.usage.tokens_total) == (
+                None,
+                None,
+                None,
+            )
+
+    def test_d29_lone_surrogates_are_kept(self) -> None:
+        assert chat(json.loads('{"data": "a\\ud800b"}')).data == "a\ud800b"
+
+    @pytest.mark.parametrize(
+        "content",
+        [b'{"data": ' + b"9" * 5_000 + b"}", b"[" * 100_000, b'{"data": "\xff"}', b'{"data": "a"} trailing'],
+    )
+    def test_d29_others_are_typed(self, content: bytes) -> None:
+        with pytest.raises(IndoxRouterError):
+            parsed(HERE, Reply(200, {"content-type": "application/json"}), content)
+
+    def test_d29_unknown_fields_stay_in_raw(self) -> None:
+        found = chat({"data": "a", "new_field": 7, "raw_response": {"provider_field": 8}})
+        assert found.raw["new_field"] == 7
+        assert found.raw_response == {"provider_field": 8}
+        assert chat({"data": "a", "raw_response": None}).raw_response == {"data": "a", "raw_response": None}
+
+    @pytest.mark.parametrize("body", [{"data": None}, {"data": 5}, {"data": ["x"]}, {"data": {"text": "x"}}])
+    def test_d29_data_that_is_no_text_is_none(self, body: Any) -> None:
+        found = chat(body)
+        assert found.data is None
+        assert found.raw == body
+
+
+class TestD30Unknowns:
+    def test_d30_missing_usage_is_unknown(self) -> None:
+        assert chat({"data": "a"}).usage is None
+        assert chat({"data": "a", "usage": None}).usage is None
+
+    def test_d30_missing_figures_are_none_not_zero(self) -> None:
+        used = chat({"data": "a", "usage": {"tokens_prompt": 0, "cost": None}}).usage
+        assert used is not None
+        assert used.tokens_prompt == 0
+        for name in set(used) - {"tokens_prompt"}:
+            assert used[name] is None, name
+
+    def test_d30_every_documented_figure(self) -> None:
+        used = decode.usage(
+            {
+                "tokens_prompt": 1,
+                "tokens_completion": 2,
+                "tokens_total": 3,
+                "cost": 0.5,
+                "latency": 1.5,
+                "timestamp": "2026-01-01T00:00:00",
+                "cache_read_tokens": 4,
+                "cache_write_tokens": 5,
+                "reasoning_tokens": 6,
+                "web_search_count": 7,
+                "request_count": 8,
+                "cost_breakdown": {"total_cost": 0.5},
+            }
+        )
+        assert used == Usage(1, 2, 3, 0.5, 1.5, "2026-01-01T00:00:00", 4, 5, 6, 7, 8, {"total_cost": 0.5})
+
+    def test_d30_the_other_names(self) -> None:
+        openai = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+        details = {
+            "prompt_tokens_details": {"cached_tokens": 4},
+            "completion_tokens_details": {"reasoning_tokens": 5},
+        }
+        hub = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+        hub_details = {
+            "input_tokens_details": {"cached_tokens": 4},
+            "output_tokens_details": {"reasoning_tokens": 5},
+        }
+        for body in ({**openai, **details}, {**hub, **hub_details}):
+            used = decode.usage(body)
+            assert used is not None
+            assert (used.tokens_prompt, used.tokens_completion, used.tokens_total) == (1, 2, 3)
+            assert (used.cache_read_tokens, used.reasoning_tokens) == (4, 5)
+
+
+class TestShapes:
+    def test_tool_calls_beside_data_or_behind_it(self) -> None:
+        calls = [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]
+        behind = {"choices": [{"message": {"tool_calls": calls, "reasoning_content": "hm"}}]}
+        assert chat({"data": "", "tool_calls": calls}).tool_calls == calls
+        found = chat({"data": None, "raw_response": behind})
+        assert (found.tool_calls, found.reasoning) == (calls, "hm")
+
+    def test_openai(self) -> None:
+        body = {
+            "id": "x1", "created": 1.7e9, "model": "gpt", "usage": {"prompt_tokens": 3},
+            "choices": [{"message": {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+                         "finish_reason": "stop"}],
+        }  # fmt: skip
+        found = chat(body)
+        assert (found.data, found.finish_reason, found.provider) == ("ab", "stop", "a")
+        assert (found.created_at, found.request_id) == ("2023-11-14T22:13:20+00:00", "x1")
+
+    def test_hub(self) -> None:
+        text = {"type": "output_text", "text": "hub", "annotations": []}
+        body = {
+            "id": "r1", "object": "response", "created_at": 1700000000, "status": "completed", "provider": "openai",
+            "output": [{"type": "message", "content": [text], "reasoning": "hm"}, {"type": "image_generation_call"}],
+        }  # fmt: skip
+        found = chat(body)
+        assert (found.data, found.reasoning, found.request_id, found.finish_reason) == (
+            "hub",
+            "hm",
+            "r1",
+            None,
+        )
+        assert found.images == [{"type": "image_generation_call"}]
+
+    @pytest.mark.parametrize(
+        ("reason", "finish"),
+        [(None, "length"), ("max_output_tokens", "length"), ("content_filter", "content_filter")],
+    )
+    def test_a_hub_answer_that_was_cut(self, reason: str | None, finish: str) -> None:
+        body = {"output": [], "status": "incomplete", "incomplete_details": {"reason": reason}}
+        assert chat(body).finish_reason == finish
+
+    @pytest.mark.parametrize("body", [{"choices": []}, {"choices": None}, {"output": [], "status": "failed"}])
+    def test_no_answer_at_all(self, body: Any) -> None:
+        with pytest.raises(APIError):
+            chat(parsed(HERE, Reply(200, {}), json.dumps(body).encode()))
+
+    def test_seed(self) -> None:
+        found = chat({"result": {"data": "a", "success": True}, "metadata": {"request_id": "m1", "duration_ms": 5}})
+        assert (found.data, found.request_id, found.duration_ms) == ("a", "m1", 5.0)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            [[1.0, 2.0], [3.0, 4.0]],
+            [{"embedding": [1.0, 2.0], "index": 0}, {"embedding": [3.0, 4.0], "index": 1}],
+            [{"embedding": [3.0, 4.0], "index": 1}, {"embedding": [1.0, 2.0], "index": 0}],
+        ],
+    )
+    def test_vectors(self, data: Any) -> None:
+        found = decode.embeddings(result({"data": data}))
+        assert found.data == [[1.0, 2.0], [3.0, 4.0]]
+        assert found.dimensions == 2
+        assert found.to_numpy().shape == (2, 2)
+
+    def test_one_bare_vector(self) -> None:
+        assert decode.embeddings(result({"data": [1.0, 2.0]})).data == [[1.0, 2.0]]
+        assert decode.embeddings(result({"data": []})).data == []
+
+    def test_images(self) -> None:
+        data = [
+            {"url": "https://h/i.png", "revised_prompt": "r"},
+            {"b64_json": "QUJD"},
+            "https://h/j.png",
+            "QUJD",
+        ]
+        found = decode.image(result({"data": data}))
+        assert [str(item) for item in found.data] == ["https://h/i.png", "QUJD", "https://h/j.png", "QUJD"]
+        assert found.data[0]["revised_prompt"] == "r"
+        assert decode.image(result({"data": {"url": "u"}})).data == [GeneratedImage(url="u")]
+
+
+class TestCatalogue:
+    MODELS: ClassVar = [{"modelName": "m1", "inputPricePer1KTokens": 0.00015, "contextWindows": "128k Tokens"}]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            [{"id": "p", "name": "P", "models": MODELS}],
+            {"id": "p", "name": "P", "models": MODELS},
+            {"p": MODELS},
+            {"result": {"p": MODELS}, "metadata": {}},
+            {"data": [{"id": "p", "models": MODELS}]},
+            {"providers": [{"id": "p", "models": MODELS}]},
+            [{**MODELS[0], "provider": "p"}],
+            {"object": "list", "data": [{**MODELS[0], "id": "p/m1", "object": "model"}]},
+            {"data": [{**MODELS[0], "id": "m1", "owned_by": "p"}]},
+        ],
+    )
+    def test_all_shapes_are_provider_to_models(self, body: Any) -> None:
+        for found in (catalogue.models(result(body)), catalogue.models(result(body), "p")):
+            assert list(found) == ["p"]
+            assert found["p"][0].modelName == "m1"
+        assert catalogue.providers(result(body))[0].id == "p"
+
+    def test_another_provider_than_the_one_asked_for(self) -> None:
+        with pytest.raises(ProviderNotFoundError, match="'q'"):
+            catalogue.models(result([{"id": "p", "models": []}]), "q")
+
+    def test_names_alone(self) -> None:
+        assert [entry.id for entry in catalogue.providers(result(["a", "b"]))] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("window", "tokens"),
+        [("128k Tokens", 128000), ("8192 Tokens", 8192), ("1M", 1000000), ("1.5m tokens", 1500000), (4096, 4096),
+         ("8,192 tokens", 8192), ("unlimited", None), (None, None), (True, None)],
+    )  # fmt: skip
+    def test_windows(self, window: Any, tokens: int | None) -> None:
+        assert catalogue.model_info(result({"contextWindows": window}), "p", "m").context_window == tokens
+
+    def test_prices_are_exact(self) -> None:
+        body = {"inputPricePer1KTokens": 0.00015, "outputPricePer1KTokens": "0.0006"}
+        info = catalogue.model_info(result(body), "p", "m")
+        assert (info.input_price_per_1k, info.output_price_per_1k) == (Decimal("0.00015"), Decimal("0.0006"))
+        million = {"pricing": {"prompt": 0.15, "completion": None, "unit": "1M"}}
+        info = catalogue.model_info(result(million), "p", "m")
+        assert (info.input_price_per_1k, info.output_price_per_1k) == (Decimal("0.00015"), None)
+
+    def test_the_older_usage_report(self) -> None:
+        old = {"by_provider": {"p": {}}, "by_model": {"m": {}}, "current_period": {"x": 1}, "total_tokens": 7}
+        report = catalogue.usage_report(result(old))
+        assert report.providers == {"p": {}}
+        assert report["models"] == {"m": {}}
+        assert report.total_tokens == {"input": None, "output": None, "total": 7}
+        assert report.current_period == {"x": 1}
+        assert report.total_cost is None
+        assert json.loads(json.dumps(report)) == report
+
+
+class TestAnswerTypes:
+    def test_a_mapping_over_exactly_its_fields(self) -> None:
+        found = ChatResponse(data="a", usage=Usage(cost=0.5))
+        assert found["data"] == found.data == found.get("data")
+        assert "data" in found
+        assert "to_dict" not in found
+        assert found.get("to_dict", "none") == "none"
+        assert set(found) == set(found.__dataclass_fields__)
+        with pytest.raises(KeyError):
+            found["__class__"]
+        assert json.loads(json.dumps(found.to_dict()))["usage"]["cost"] == 0.5
+        assert not hasattr(found, "__dict__")
+
+    def test_records_are_dicts(self) -> None:
+        report = UsageReport(total_cost=1.5)
+        assert isinstance(report, dict)
+        assert (report.total_cost, report.models) == (1.5, None)
+        assert "models" in dir(report)
+        with pytest.raises(AttributeError):
+            _ = report.nothing_of_the_sort
+        assert Record(a=1).a == 1
+
+    def test_messages(self) -> None:
+        message = ChatMessage("user", "hi")
+        request = hosted.chat([message, {"role": "user", "content": "x"}], model="a/b", temperature=None,
+                              max_tokens=None, stream=False, params={})  # fmt: skip
+        assert (request.body or {})["messages"] == [
+            {"role": "user", "content": "hi"},
+            {"role": "user", "content": "x"},
+        ]
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        "messages",
+        [[], (), "text", None, 5, [None], ["hi"], [{"content": "x"}], [{"role": "", "content": "x"}],
+         [{"role": 5, "content": "x"}], [{"role": "user"}], [{"role": "user", "content": 5}],
+         [{"role": "user", "content": b"x"}], {"role": "user", "content": "x"}],
+    )  # fmt: skip
+    def test_messages(self, messages: Any) -> None:
+        with Client("k", "http://127.0.0.1:9/v1") as client, pytest.raises(ValueError, match="messages"):
+            client.chat(messages)
+
+    @pytest.mark.parametrize("prompt", [None, 5, b"x", ["x"], {"a": 1}])
+    def test_prompts(self, prompt: Any) -> None:
+        with Client("k", "http://127.0.0.1:9/v1") as client:
+            for ask in (client.completion, client.image):
+                with pytest.raises(ValueError, match="prompt must be a string"):
+                    ask(prompt)
+
+    @pytest.mark.parametrize("text", [None, 5, b"x", [], [5], ["a", None], {"a": 1}])
+    def test_texts(self, text: Any) -> None:
+        with Client("k", "http://127.0.0.1:9/v1") as client, pytest.raises(ValueError, match="text must be"):
+            client.embeddings(text)
+
+    @pytest.mark.parametrize("model", [5, " ", b"x"])
+    def test_models(self, model: Any) -> None:
+        with Client("k", "http://127.0.0.1:9/v1") as client, pytest.raises(ValueError, match="model must be"):
+            client.completion("x", model=model)
+
+    @pytest.mark.parametrize("date", ["2026-13-01", "01.02.2026", "2026-1-1x", "", 20260101, "2026-01-01T00:00"])
+    def test_dates(self, date: Any) -> None:
+        with Client("k", "http://127.0.0.1:9/v1") as client, pytest.raises(ValueError, match="start_date"):
+            client.get_usage(date)
+
+    def test_dates_the_wrong_way_round(self) -> None:
+        with Client("k", "http://127.0.0.1:9/v1") as client, pytest.raises(ValueError, match="after"):
+            client.get_usage("2026-02-01", "2026-01-01")
+
+    def test_unknown_parameters_where_nothing_is_passed_on(self) -> None:
+        with Client("k", "http://127.0.0.1:9/v1") as client, pytest.raises(ValueError, match="limmit"):
+            client.models(limmit=5)
+
+    def test_additional_params(self) -> None:
+        with RawServer(lambda _: [ok({"data": "a"})]) as server, Client("k", server.url) as client:
+            client.completion("x", seed=1, top_p=0.5, additional_params={"stop": ["."]}, tools=[{"type": "function"}])
+            body = server.requests[0].json()
+            with pytest.raises(ValueError, match="additional_params"):
+                client.completion("x", additional_params=5)
+        assert body["additional_params"] == {"stop": ["."], "seed": 1, "tools": [{"type": "function"}]}
+        assert body["top_p"] == 0.5

@@ -101,13 +101,9 @@ class TestClasses:
             path[depth:] = [name]
             drawn[name] = path[depth - 1] if depth else None
         actual = {
-            cls.__name__: next(
-                (base.__name__ for base in cls.__bases__ if issubclass(base, IndoxRouterError)), None
-            )
+            cls.__name__: next((base.__name__ for base in cls.__bases__ if issubclass(base, IndoxRouterError)), None)
             for cls in vars(errors).values()
-            if isinstance(cls, type)
-            and issubclass(cls, IndoxRouterError)
-            and cls is not errors.MissingKeyError
+            if isinstance(cls, type) and issubclass(cls, IndoxRouterError) and cls is not errors.MissingKeyError
         }
         assert drawn == actual
 
@@ -265,9 +261,7 @@ class TestSecrets:
         assert [name for name, secret in SECRETS.items() if secret in said] == []
 
     def test_the_client_itself_shows_none(self) -> None:
-        with Client(
-            SECRETS["key"], "http://127.0.0.1:9/v1", default_headers={"X": SECRETS["header"]}
-        ) as client:
+        with Client(SECRETS["key"], "http://127.0.0.1:9/v1", default_headers={"X": SECRETS["header"]}) as client:
             assert repr(client) == "<Client of http://127.0.0.1:9/v1>"
             assert SECRETS["key"] not in repr(vars(client))
 

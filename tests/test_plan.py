@@ -164,9 +164,7 @@ class TestRetry:
             assert world.run(request).body == {"data": "fine"}
             assert world.shared.possible_double_charges == 0
 
-    @pytest.mark.parametrize(
-        "failure", [lost, late, lambda: refused(500), lambda: refused(502), lambda: refused(504)]
-    )
+    @pytest.mark.parametrize("failure", [lost, late, lambda: refused(500), lambda: refused(502), lambda: refused(504)])
     def test_an_unknown_outcome_is_repeated_once_under_the_same_key(self, failure: Callable[[], Any]) -> None:
         world = World(failure(), GOOD)
         world.run(chat())

@@ -179,9 +179,7 @@ def test_generating_methods_have_the_documented_parameters(
         (Client.get_user_info, {}),
     ],
 )
-def test_reading_methods_have_the_documented_parameters(
-    method: Callable[..., Any], documented: dict[str, Any]
-) -> None:
+def test_reading_methods_have_the_documented_parameters(method: Callable[..., Any], documented: dict[str, Any]) -> None:
     parameters = list(inspect.signature(method).parameters.values())[1:-1]
     assert {parameter.name: parameter.default for parameter in parameters} == documented
 
@@ -296,9 +294,7 @@ def test_a_stream_can_be_read_as_a_finished_answer(
 
 
 @pytest.mark.parametrize("method", ["chat", "completion"])
-def test_a_stream_tells_a_whole_answer_from_a_cut_one(
-    old: Client, settings: dict[str, Any], method: str
-) -> None:
+def test_a_stream_tells_a_whole_answer_from_a_cut_one(old: Client, settings: dict[str, Any], method: str) -> None:
     whole = getattr(old, method)(asked(method), model=MODEL, stream=True).response()
     cut = getattr(old, method)(asked(method), model=MODEL, stream=True, max_tokens=4).response()
     silent = settings["streams"] == "bare"  # which is nothing but text
@@ -540,9 +536,7 @@ def test_the_with_block_lets_errors_through(sandbox: Sandbox) -> None:
         ("models", {"provider": "nobody"}, "ProviderNotFoundError", 404),
     ],
 )
-def test_errors_of_the_router(
-    client: Client, method: str, arguments: dict[str, Any], error: str, status: int
-) -> None:
+def test_errors_of_the_router(client: Client, method: str, arguments: dict[str, Any], error: str, status: int) -> None:
     with pytest.raises(getattr(indoxrouter, error)) as caught:
         getattr(client, method)(**arguments)
     assert isinstance(caught.value, indoxrouter.IndoxRouterError)

@@ -51,9 +51,7 @@ KEY = "key-of-the-tests"
 
 
 @contextmanager
-def streaming(
-    *actions: Action, settings: dict[str, Any] | None = None, **options: Any
-) -> Iterator[ChatStream]:
+def streaming(*actions: Action, settings: dict[str, Any] | None = None, **options: Any) -> Iterator[ChatStream]:
     """A stream whose every byte is scripted, tried once."""
     with RawServer(lambda _: actions) as server:
         with Client(KEY, server.url, **{"max_retries": 0, **(settings or {})}) as client:
@@ -86,26 +84,20 @@ class TestC23Framing:
     @settings(max_examples=500, deadline=None)
     @given(
         lines=st.lists(
-            st.sampled_from(
-                [b"data: a", b"data:b", b"data", b": c", b"id: 1", b"", b"", b"data: \xe2\x80\xa8", b"x"]
-            ),
+            st.sampled_from([b"data: a", b"data:b", b"data", b": c", b"id: 1", b"", b"", b"data: \xe2\x80\xa8", b"x"]),
             max_size=12,
         ),
         ends=st.lists(st.sampled_from([b"\n", b"\r", b"\r\n"]), min_size=12, max_size=12),
         cuts=st.lists(st.integers(0, 120), max_size=6),
     )
-    def test_c23_no_cut_changes_the_result(
-        self, lines: list[bytes], ends: list[bytes], cuts: list[int]
-    ) -> None:
+    def test_c23_no_cut_changes_the_result(self, lines: list[bytes], ends: list[bytes], cuts: list[int]) -> None:
         stream = b"".join(line + end for line, end in zip(lines, ends, strict=False))
         places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
         parts = [stream[a:b] for a, b in itertools.pairwise(places)]
         assert framed(*parts) == framed(stream) == slowly_framed(stream)
 
     def test_c23_through_the_client(self) -> None:
-        body = (
-            b"\xef\xbb\xbf: hi\r\n\r\n" + piece("a\u2028b").replace(b"\n", b"\r") + piece("c", "stop") + DONE
-        )
+        body = b"\xef\xbb\xbf: hi\r\n\r\n" + piece("a\u2028b").replace(b"\n", b"\r") + piece("c", "stop") + DONE
         single_bytes: list[Action] = [body[n : n + 1] for n in range(len(body))]
         for actions in ([body], single_bytes):
             with streaming(STREAM_HEAD, *actions, FIN) as stream:
@@ -151,9 +143,7 @@ class TestC24Verdicts:
             assert stream.usage.tokens_prompt == 3
 
     @pytest.mark.parametrize("end", [FIN, RST], ids=["FIN", "RST"])
-    @pytest.mark.parametrize(
-        "last", [b"", b": bye\n\n", piece("half")[:-1], piece("half")[:20], b"data: [DONE]"]
-    )
+    @pytest.mark.parametrize("last", [b"", b": bye\n\n", piece("half")[:-1], piece("half")[:20], b"data: [DONE]"])
     def test_c24_anything_else_is_truncated(self, last: bytes, end: Action) -> None:
         with streaming(STREAM_HEAD, piece("one "), piece("two"), 0.05, last, end) as stream:
             got = []

@@ -44,9 +44,7 @@ def serving(*actions: Action, **settings: Any) -> Iterator[tuple[RawServer, Clie
 
 
 class TestB10Environment:
-    def test_b10_netrc_does_not_replace_the_login(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_b10_netrc_does_not_replace_the_login(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         netrc = tmp_path / "netrc"
         netrc.write_text("machine 127.0.0.1 login evil password evil\n")
         netrc.chmod(0o600)
@@ -63,9 +61,7 @@ class TestB10Environment:
                 assert client.chat(HELLO).data == "fine"
             assert proxy.connections == 0
 
-    def test_b10_another_host_goes_through_the_environments_proxy(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_b10_another_host_goes_through_the_environments_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with RawServer(lambda _: [ok(chat_body())]) as proxy:
             monkeypatch.setenv("http_proxy", proxy.origin)
             with Client(KEY, "http://router.test/v1", allow_insecure=True) as client:
@@ -186,9 +182,7 @@ class TestB12PlainHttp:
 
 
 class TestB13Keys:
-    @pytest.mark.parametrize(
-        "key", ["a\nb", "a\r\nX-Evil: 1", "a b", "a\tb", "a\x00b", "kéy", "a\u2028b", "a\x7fb"]
-    )
+    @pytest.mark.parametrize("key", ["a\nb", "a\r\nX-Evil: 1", "a b", "a\tb", "a\x00b", "kéy", "a\u2028b", "a\x7fb"])
     def test_b13_is_refused_unshown(self, key: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             Client(key)
@@ -396,9 +390,7 @@ class TestB20Threads:
         with Client(sandbox.api_key, sandbox.url) as client:
 
             def ask(n: int) -> bool:
-                return f"question {n}!" in (
-                    client.chat([{"role": "user", "content": f"question {n}!"}]).data or ""
-                )
+                return f"question {n}!" in (client.chat([{"role": "user", "content": f"question {n}!"}]).data or "")
 
             with ThreadPoolExecutor(64) as pool:
                 assert all(pool.map(ask, range(640)))

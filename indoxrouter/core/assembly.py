@@ -66,9 +66,7 @@ class Assembly:
 
     def finished(self, choices: int) -> bool:
         """Whether each of so many choices has its finish reason."""
-        return len(self._choices) >= choices and all(
-            choice.finish_reason for choice in self._choices.values()
-        )
+        return len(self._choices) >= choices and all(choice.finish_reason for choice in self._choices.values())
 
     def result(self, answer: Result) -> Result:
         """The whole answer as one body in the OpenAI shape, as a call without streaming brings it."""

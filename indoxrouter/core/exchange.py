@@ -26,11 +26,7 @@ class Limits(NamedTuple):
         """Say where it happened, and whether it was the call's own deadline that passed."""
         error.message = f"{target}: {error.message}"
         error.retryable = True
-        if (
-            isinstance(error, RequestTimeoutError)
-            and self.deadline is not None
-            and self.until >= self.deadline
-        ):
+        if isinstance(error, RequestTimeoutError) and self.deadline is not None and self.until >= self.deadline:
             late = DeadlineExceededError(f"{target}: the deadline of the call passed")
             late.outcome = error.outcome
             return late

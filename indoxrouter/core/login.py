@@ -54,9 +54,7 @@ class Flight:
 
     __slots__ = ("done", "error", "last", "refresh_with", "spare")
 
-    def __init__(
-        self, last: AccessToken | None, refresh_with: AccessToken | None, spare: AccessToken | None
-    ) -> None:
+    def __init__(self, last: AccessToken | None, refresh_with: AccessToken | None, spare: AccessToken | None) -> None:
         self.done = False
         self.error: IndoxRouterError | None = None
         self.last = last

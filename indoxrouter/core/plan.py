@@ -166,9 +166,7 @@ class _Call:
         until = started + seconds if self._deadline is None else min(started + seconds, self._deadline)
         connect = self._timeout if self._timeout is not None else policy.CONNECT
         limits = Limits(until, min(connect, until - started), self._deadline)
-        origin = Origin(
-            target_of(http), request.names, lambda: self._secrets(request, token), self._clock.wall()
-        )
+        origin = Origin(target_of(http), request.names, lambda: self._secrets(request, token), self._clock.wall())
         try:
             reply = yield from begin(http, limits)
             answer = yield from self._understood(request, reply, limits, origin)
@@ -190,16 +188,10 @@ class _Call:
             raise from_reply(origin, reply.status, reply.headers, content)
         return parsed(origin, reply, content)
 
-    def _wait_before(
-        self, retry: int, request: Request, error: IndoxRouterError, repeated: bool
-    ) -> float | None:
+    def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
         """Seconds to wait before the next try of the same model; None: there is none."""
         opted_in = self._options.idempotency_key is not None
-        if (
-            retry >= self._retries
-            or self._login_failed
-            or not policy.may_repeat(request, error, repeated, opted_in)
-        ):
+        if retry >= self._retries or self._login_failed or not policy.may_repeat(request, error, repeated, opted_in):
             return None
         wait = policy.wait_before_retry(retry, error, self._clock.random())
         if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
@@ -216,9 +208,7 @@ class _Call:
 
     def _check_deadline(self) -> None:
         if self._deadline is not None and self._clock.now() >= self._deadline:
-            raise DeadlineExceededError(
-                "the deadline of the call passed before it was sent", outcome="not_sent"
-            )
+            raise DeadlineExceededError("the deadline of the call passed before it was sent", outcome="not_sent")
 
     def _idempotency_key(self, request: Request, n: int) -> str | None:
         """One key per model: another body under the same key is an error."""
@@ -247,9 +237,7 @@ class _Call:
     def _secrets(self, request: Request, token: AccessToken) -> Iterable[str]:
         key = self._shared.settings.key
         yield from (token.value, *token.cookies.values(), *([key] if isinstance(key, str) else []))
-        yield from (
-            text for text in request.private_texts() if len(text) > 5
-        )  # shorter ones are in any sentence
+        yield from (text for text in request.private_texts() if len(text) > 5)  # shorter ones are in any sentence
 
     def _record(
         self,
@@ -267,13 +255,9 @@ def _encoded(request: Request, extra: Mapping[str, Any]) -> bytes | None:
     if request.body is None:
         return None
     try:
-        text = json.dumps(
-            {**request.body, **extra}, allow_nan=False, separators=(",", ":"), default=_jsonable
-        )
+        text = json.dumps({**request.body, **extra}, allow_nan=False, separators=(",", ":"), default=_jsonable)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValidationError(
-            f"the parameters can't be sent as JSON: {type(error).__name__}: {error}"[:200]
-        ) from None
+        raise ValidationError(f"the parameters can't be sent as JSON: {type(error).__name__}: {error}"[:200]) from None
     return text.encode()
 
 

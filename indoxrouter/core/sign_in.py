@@ -88,9 +88,7 @@ class _SignIn:
             except IndoxRouterError as error:
                 if retry < retries and policy.may_repeat(_LOGIN, error, repeated=False, opted_in=False):
                     wait = policy.wait_before_retry(retry, error, self._clock.random())
-                if wait is None or (
-                    self._deadline is not None and self._clock.now() + wait >= self._deadline
-                ):
+                if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
                     raise
             yield from sleep(wait)
         raise AssertionError("unreachable: the last round returns or raises")

@@ -24,9 +24,7 @@ _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 class Feed:
     """One streaming reply, read event by event."""
 
-    def __init__(
-        self, reply: Reply, origin: Origin, idle: float, deadline: float | None, clock: Clock
-    ) -> None:
+    def __init__(self, reply: Reply, origin: Origin, idle: float, deadline: float | None, clock: Clock) -> None:
         self.reply = reply
         self._origin = origin
         self._idle = idle
@@ -47,9 +45,7 @@ class Feed:
             if any(kind in self._content_type for kind in ("json", "html")):
                 content = yield from read(self.reply, limits, self._origin.target)
                 body = parsed(self._origin, self.reply, content)
-                self._events.append(
-                    _whole_answer(Result(body, request, self._origin.target, self.reply.headers))
-                )
+                self._events.append(_whole_answer(Result(body, request, self._origin.target, self.reply.headers)))
                 self._ended = True
             while not self._events and self._broken is None:
                 yield from self._pull(limits)

@@ -35,9 +35,7 @@ class Bill:
     def completion_cost(self) -> int:
         if self.byok:
             return 0
-        return self.tokens_completion * pico(self.model.output_price) // 1000 + self.units * pico(
-            self.model.unit_price
-        )
+        return self.tokens_completion * pico(self.model.output_price) // 1000 + self.units * pico(self.model.unit_price)
 
     @property
     def cost(self) -> int:

@@ -80,9 +80,7 @@ def _tokens(context: int) -> str | None:
     return f"{context // 1000}k Tokens" if context >= 1000 else f"{context} Tokens"
 
 
-def _text(
-    provider: str, name: str, context: int, output: int, prices: str, kind: str = "chat"
-) -> tuple[Model, ...]:
+def _text(provider: str, name: str, context: int, output: int, prices: str, kind: str = "chat") -> tuple[Model, ...]:
     input_price, output_price = map(Decimal, prices.split())
     return (Model(provider, name, kind, context, output, input_price, output_price),)
 
@@ -148,9 +146,7 @@ def resolve(name: str) -> Model:
 def check_provider(provider: str) -> None:
     if provider not in COMPANIES:
         message = f"Provider '{provider}' was not found."
-        raise named(
-            404, "ProviderNotFoundError", message, provider=provider, available_providers=list(COMPANIES)
-        )
+        raise named(404, "ProviderNotFoundError", message, provider=provider, available_providers=list(COMPANIES))
 
 
 @cache

@@ -36,9 +36,7 @@ def unauthorized(text: str) -> RouterError:
 
 def invalid(problems: list[tuple[Location, str, str]]) -> RouterError:
     """A 422 as FastAPI words it: where, what and which kind, for each problem."""
-    return RouterError(
-        422, {"detail": [{"loc": list(loc), "msg": msg, "type": kind} for loc, msg, kind in problems]}
-    )
+    return RouterError(422, {"detail": [{"loc": list(loc), "msg": msg, "type": kind} for loc, msg, kind in problems]})
 
 
 def named(status: int, error: str, message: str, **details: Any) -> RouterError:

@@ -87,9 +87,7 @@ class EventStream:
         try:
             if self._fault.in_transit and self._fault.charged:
                 self._settle(len(self._reply.pieces))
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": _headers(self._reply.request_id)}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": _headers(self._reply.request_id)})
             await self._send_events(send, gone, stop)
         finally:
             gone.cancel()

@@ -85,9 +85,7 @@ class Generations:
         reply = TextReply(call.request_id, chat, model, pieces, reason, asked, byok, call.started)
         if body.get("stream"):
             stream, delay = self._stream, self._settings.stream_delay
-            return EventStream(
-                reply, stream, slot, call.fault, delay, self._open_streams, self._books.counters
-            )
+            return EventStream(reply, stream, slot, call.fault, delay, self._open_streams, self._books.counters)
         return self._finish(slot, reply.bill(), call, self._shape(reply))
 
     def _embeddings(self, call: Call, body: Body, slot: Slot) -> Response:

@@ -35,9 +35,7 @@ def _circles(key: bytes, width: int, height: int) -> list[tuple[int, int, int]]:
     for hill in range(5):
         radius = unit * (40 + key[2 + hill] % 50) // 100
         x = width * key[7 + hill] // 255
-        circles.append(
-            (x, height * (80 + 5 * hill) // 100 + radius - key[3 + hill] % (1 + unit // 10), radius)
-        )
+        circles.append((x, height * (80 + 5 * hill) // 100 + radius - key[3 + hill] % (1 + unit // 10), radius))
     return circles
 
 

@@ -21,9 +21,7 @@ class Settings:
     """Every setting with its default."""
 
     api_key: str | None = _setting(None, "the key to accept (default: a new one, sandbox-...)")
-    answers: str = _setting(
-        "envelope", "the generation of the answers", choices=("envelope", "seed", "hub", "openai")
-    )
+    answers: str = _setting("envelope", "the generation of the answers", choices=("envelope", "seed", "hub", "openai"))
     streams: str = _setting("chunks", "the generation of the streams", choices=("chunks", "typed", "bare"))
     credits: Decimal = _setting(Decimal(1000), "US dollars on the account")
     database: str | PathLike[str] | None = _setting(None, "the ledger's file (default: in memory)")
@@ -70,12 +68,7 @@ class Settings:
         if not isinstance(key, str) or not key or not key.isascii() or any(not "!" <= c <= "~" for c in key):
             raise ValueError("api_key must be printable ASCII without spaces")
         for prefix in self.prefixes:
-            if (
-                not prefix.startswith("/")
-                or prefix.endswith("/")
-                or prefix.startswith("/sandbox")
-                or "{" in prefix
-            ):
+            if not prefix.startswith("/") or prefix.endswith("/") or prefix.startswith("/sandbox") or "{" in prefix:
                 raise ValueError(f"a prefix starts with a slash and does not end with one, not {prefix!r}")
         if self.database is not None and not isinstance(self.database, str | PathLike):
             raise ValueError(f"database must be a path, not {self.database!r}")

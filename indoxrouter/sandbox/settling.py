@@ -48,17 +48,13 @@ class Bookkeeper:
 
     def check_credits(self, byok: Any) -> None:
         if not byok and self.ledger.remaining <= 0:
-            raise named(
-                402, "InsufficientCreditsError", "The account has no credits left.", remaining_credits=0
-            )
+            raise named(402, "InsufficientCreditsError", "The account has no credits left.", remaining_credits=0)
 
 
 class Slot:
     """One paid request under way; closing it lets go of its key."""
 
-    def __init__(
-        self, books: Bookkeeper, endpoint: str, key: str | None, fingerprint: bytes, charged: bool
-    ) -> None:
+    def __init__(self, books: Bookkeeper, endpoint: str, key: str | None, fingerprint: bytes, charged: bool) -> None:
         self._books = books
         self._endpoint = endpoint
         self._key = key
@@ -71,9 +67,7 @@ class Slot:
     def keyed(self) -> bool:
         return self._key is not None
 
-    def settle(
-        self, request_id: str, bill: Bill, media_type: str, body: bytes, complete: bool = True
-    ) -> None:
+    def settle(self, request_id: str, bill: Bill, media_type: str, body: bytes, complete: bool = True) -> None:
         """Charges the bill and remembers the answer, unless a fault says that nothing was carried out."""
         if not self._charged:
             return

@@ -36,9 +36,7 @@ class Chunks:
         chunk["usage"] = reply.bill(count).openai_usage()
         return [event(chunk), DONE]
 
-    def _chunk(
-        self, reply: TextReply, choice: dict[str, Any], finish_reason: str | None = None
-    ) -> dict[str, Any]:
+    def _chunk(self, reply: TextReply, choice: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return {
             "id": ("chatcmpl-" if reply.chat else "cmpl-") + reply.request_id,
             "object": "chat.completion.chunk" if reply.chat else "text_completion",
@@ -61,16 +59,12 @@ class Typed:
         return [
             event({"type": "response.created", "response": self._response(reply, "in_progress")}),
             event({"type": "response.output_item.added", "output_index": 0, "item": item}),
-            event(
-                {"type": "response.content_part.added", "output_index": 0, "content_index": 0, "part": part}
-            ),
+            event({"type": "response.content_part.added", "output_index": 0, "content_index": 0, "part": part}),
         ]
 
     def piece(self, reply: TextReply, index: int) -> bytes:
         delta = reply.pieces[index]
-        return event(
-            {"type": "response.content_part.delta", "output_index": 0, "content_index": 0, "delta": delta}
-        )
+        return event({"type": "response.content_part.delta", "output_index": 0, "content_index": 0, "delta": delta})
 
     def tail(self, reply: TextReply, count: int, stopped: bool) -> list[bytes]:
         whole = not stopped and reply.finish_reason == "stop"
@@ -115,11 +109,7 @@ class Bare:
 
     def piece(self, reply: TextReply, index: int) -> bytes:
         text = reply.pieces[index]
-        return (
-            b"data: " + text.encode() + b"\n\n"
-            if index == 0
-            else b"data: " + to_json({"data": text}) + b"\n\n"
-        )
+        return b"data: " + text.encode() + b"\n\n" if index == 0 else b"data: " + to_json({"data": text}) + b"\n\n"
 
     def tail(self, _reply: TextReply, _count: int, _stopped: bool) -> list[bytes]:
         return [DONE]

@@ -51,9 +51,7 @@ def model_info(result: Result, provider: str, model: str) -> ModelInfo:
         type=text(facts.get("type")),
         description=text(facts.get("description")),
         input_price_per_1k=_price(facts.get("inputPricePer1KTokens"), prices.get("prompt"), per_million),
-        output_price_per_1k=_price(
-            facts.get("outputPricePer1KTokens"), prices.get("completion"), per_million
-        ),
+        output_price_per_1k=_price(facts.get("outputPricePer1KTokens"), prices.get("completion"), per_million),
         context_window=_tokens(facts.get("contextWindows", facts.get("context_length"))),
         max_output_tokens=_tokens(facts.get("output", facts.get("max_output_tokens"))),
         capabilities=[str(item) for item in capabilities] if isinstance(capabilities, list) else None,
@@ -97,11 +95,7 @@ def _providers(result: Result, provider: str | None) -> Iterator[ProviderEntry]:
     if isinstance(body, dict) and isinstance(body.get("models"), list):
         body = [body]
     if isinstance(body, dict):
-        body = [
-            {"id": name, "name": name, "models": rows}
-            for name, rows in body.items()
-            if isinstance(rows, list)
-        ]
+        body = [{"id": name, "name": name, "models": rows} for name, rows in body.items() if isinstance(rows, list)]
     if not isinstance(body, list):
         raise not_understood(result)
     loose: dict[str, list[dict[str, Any]]] = {}
@@ -111,7 +105,7 @@ def _providers(result: Result, provider: str | None) -> Iterator[ProviderEntry]:
         elif isinstance(entry, dict) and isinstance(entry.get("models"), list):
             name = text(entry.get("id")) or text(entry.get("name")) or provider or "unknown"
             yield ProviderEntry({**entry, "id": name, "models": _entries(entry["models"])})
-        elif isinstance(entry, dict) and not _MODEL_FIELDS.intersection(entry):
+        elif isinstance(entry, dict) and isinstance(entry.get("id"), str) and not _MODEL_FIELDS.intersection(entry):
             yield ProviderEntry({**entry, "models": []})
         elif isinstance(entry, dict):
             loose.setdefault(_owner(entry, provider), []).append(entry)
@@ -119,9 +113,7 @@ def _providers(result: Result, provider: str | None) -> Iterator[ProviderEntry]:
         yield ProviderEntry(id=name, name=name, models=_entries(rows))
 
 
-_MODEL_FIELDS = frozenset(
-    {"provider", "owned_by", "modelName", "inputPricePer1KTokens", "pricing", "type", "object"}
-)
+_MODEL_FIELDS = frozenset({"provider", "owned_by", "modelName", "inputPricePer1KTokens", "pricing", "type", "object"})
 """An entry with none of them, and no models, is a provider: the seed era lists them so."""
 
 
@@ -154,9 +146,7 @@ def _exact(value: Any) -> Decimal | None:
 
 def _tokens(value: Any) -> int | None:
     """A count of tokens, from a number or from text such as "128k Tokens"."""
-    if isinstance(value, str) and (
-        match := re.match(r"\s*(\d{1,9}(?:[.,]\d{1,6})?)\s*([km]?)", value, re.IGNORECASE)
-    ):
+    if isinstance(value, str) and (match := re.match(r"\s*(\d{1,9}(?:[.,]\d{1,6})?)\s*([km]?)", value, re.IGNORECASE)):
         scale = {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()]
         digits = match[1].replace(",", "") if scale == 1 else match[1].replace(",", ".")
         return int(float(digits) * scale)

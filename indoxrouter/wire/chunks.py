@@ -39,9 +39,7 @@ class EventReader:
             body = json.loads(data)
         except (ValueError, RecursionError):
             if self._bare is False or (self._bare is None and data.startswith(('{"', "[{"))):
-                raise StreamError(
-                    f"{self._origin.target} sent an event that is not JSON", code="undecodable"
-                ) from None
+                raise StreamError(f"{self._origin.target} sent an event that is not JSON", code="undecodable") from None
             self._bare = True
             return StreamEvent([ChatChunk(data, raw=data)])
         if isinstance(body, dict):

@@ -205,13 +205,9 @@ def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _generated_image(row: Any) -> GeneratedImage:
     if isinstance(row, str):
-        return (
-            GeneratedImage(url=row) if row.startswith(("http:", "https:")) else GeneratedImage(b64_json=row)
-        )
+        return GeneratedImage(url=row) if row.startswith(("http:", "https:")) else GeneratedImage(b64_json=row)
     found = mapping(row)
-    return GeneratedImage(
-        text(found.get("url")), text(found.get("b64_json")), text(found.get("revised_prompt"))
-    )
+    return GeneratedImage(text(found.get("url")), text(found.get("b64_json")), text(found.get("revised_prompt")))
 
 
 def _by_index(rows: list[Any]) -> list[Any]:

@@ -15,9 +15,7 @@ class Decoder:
     def __init__(self, content_encoding: str | None, cap: int) -> None:
         name = (content_encoding or "identity").strip().lower()
         if name not in ("identity", "gzip", "x-gzip", "deflate"):
-            raise NetworkError(
-                f"the answer is encoded in a way not asked for: {name[:40]!r}", outcome="unknown"
-            )
+            raise NetworkError(f"the answer is encoded in a way not asked for: {name[:40]!r}", outcome="unknown")
         self._packed = name != "identity"
         self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
         self._left = cap
@@ -28,17 +26,13 @@ class Decoder:
             data = self._inflate(data)
         self._left -= len(data)
         if self._left < 0:
-            raise NetworkError(
-                "the answer is larger than the client accepts", code="too_large", outcome="unknown"
-            )
+            raise NetworkError("the answer is larger than the client accepts", code="too_large", outcome="unknown")
         return data
 
     def finish(self) -> None:
         """Raise where the end of the packed data never came."""
         if self._begun and not self._zlib.eof:
-            raise NetworkError(
-                "the answer was cut inside its compressed body", code="truncated", outcome="unknown"
-            )
+            raise NetworkError("the answer was cut inside its compressed body", code="truncated", outcome="unknown")
 
     def _inflate(self, data: bytes) -> bytes:
         out = bytearray()
@@ -49,8 +43,6 @@ class Decoder:
             try:
                 out += self._zlib.decompress(data, self._left - len(out) + 1)
             except zlib.error:
-                raise NetworkError(
-                    "the answer's compression is broken", code="truncated", outcome="unknown"
-                ) from None
+                raise NetworkError("the answer's compression is broken", code="truncated", outcome="unknown") from None
             data = self._zlib.unconsumed_tail or self._zlib.unused_data
         return bytes(out)

@@ -108,18 +108,12 @@ def from_reply(origin: Origin, status: int, headers: Mapping[str, str], content:
 def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], body: Any) -> APIError:
     """The exception for an error body of any shape; `status` None: an error event inside a stream."""
     facts = dict(_flatten(body))
-    status = (
-        status
-        if status and status >= 300
-        else _status(facts.get("status_code")) or _status(facts.get("code"))
-    )
+    status = status if status and status >= 300 else _status(facts.get("status_code")) or _status(facts.get("code"))
     cls = _choose(origin, status, facts)
     status = status or STATUS_OF.get(cls)
     text = clean(_said(body), origin.secrets())
     if status is not None and 300 <= status < 400:
-        text = (
-            f"a redirect to {_host(headers.get('location', ''))!r}, which is not followed: is base_url right?"
-        )
+        text = f"a redirect to {_host(headers.get('location', ''))!r}, which is not followed: is base_url right?"
     should = headers.get("x-should-retry")
     retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES)
     if status not in FINAL_STATUSES and should in ("true", "false"):
@@ -161,9 +155,7 @@ def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-_LOOKS_SECRET = re.compile(
-    r"\b(?:sk|pk|rk)-[\w-]{8,}|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+", re.IGNORECASE
-)
+_LOOKS_SECRET = re.compile(r"\b(?:sk|pk|rk)-[\w-]{8,}|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+", re.IGNORECASE)
 
 
 def retry_after(headers: Mapping[str, str], facts: Mapping[str, Any], wall: float) -> float | None:

@@ -89,9 +89,7 @@ def completion(
     params: Mapping[str, Any],
 ) -> Request:
     _check_text("prompt", prompt)
-    return _text_request(
-        "completion", COMPLETIONS, {"prompt": prompt}, model, temperature, max_tokens, stream, params
-    )
+    return _text_request("completion", COMPLETIONS, {"prompt": prompt}, model, temperature, max_tokens, stream, params)
 
 
 def embeddings(text: str | Sequence[str], *, model: str, params: Mapping[str, Any]) -> Request:
@@ -159,9 +157,7 @@ def message_problems(messages: Any) -> list[str]:
             problems.append(f"messages[{n}] has no role")
         elif "content" not in message and not (message.get("tool_calls") or message.get("function_call")):
             problems.append(f"messages[{n}] has no content")
-        elif not isinstance(message.get("content"), str | Sequence | None) or isinstance(
-            message.get("content"), bytes
-        ):
+        elif not isinstance(message.get("content"), str | Sequence | None) or isinstance(message.get("content"), bytes):
             problems.append(f"messages[{n}].content must be text or a list of parts")
     return problems
 
@@ -178,9 +174,7 @@ def diagnose(endpoint: str, data: Mapping[str, Any]) -> dict[str, Any]:
         elif not isinstance(model, str) or not model:
             issues.append(f"model must be a string, not {type(model).__name__}")
         elif "/" not in model:
-            warnings.append(
-                "the model has no provider prefix, as in 'openai/gpt-4o-mini': it is sent as it is"
-            )
+            warnings.append("the model has no provider prefix, as in 'openai/gpt-4o-mini': it is sent as it is")
         elif not all(model.split("/", 1)):
             issues.append("the model must have the form 'provider/model'")
     if endpoint_path == CHAT:
@@ -240,9 +234,7 @@ def _split(params: Mapping[str, Any], names: frozenset[str]) -> tuple[dict[str, 
     if given is not None and not isinstance(given, Mapping):
         raise ValidationError("additional_params must be a mapping")
     named = {name: value for name, value in params.items() if name in names and value is not None}
-    rest = {
-        name: value for name, value in params.items() if name not in names and name != "additional_params"
-    }
+    rest = {name: value for name, value in params.items() if name not in names and name != "additional_params"}
     return named, {**(given or {}), **rest}
 
 

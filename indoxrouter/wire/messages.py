@@ -32,9 +32,7 @@ class Request:
     def private_texts(self) -> list[str]:
         """The caller's own words, which no error message may repeat."""
         body = self.body or {}
-        return [
-            text for name in ("messages", "prompt", "text", "byok_api_key") for text in _texts(body.get(name))
-        ]
+        return [text for name in ("messages", "prompt", "text", "byok_api_key") for text in _texts(body.get(name))]
 
 
 def _texts(value: Any) -> list[str]:

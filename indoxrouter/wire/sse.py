@@ -49,9 +49,7 @@ class Framer:
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self._buffer += data
-        if not self._begun and (
-            len(self._buffer) >= 3 or not codecs.BOM_UTF8.startswith(bytes(self._buffer))
-        ):
+        if not self._begun and (len(self._buffer) >= 3 or not codecs.BOM_UTF8.startswith(bytes(self._buffer))):
             self._begun = True
             if self._buffer.startswith(codecs.BOM_UTF8):
                 del self._buffer[:3]

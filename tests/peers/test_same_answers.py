@@ -80,9 +80,7 @@ def text_of(chunk: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("text", ["A short text.", ["A short text.", "Another, longer text."]])
 @pytest.mark.parametrize("options", [{}, {"model": "openai/text-embedding-3-large", "dimensions": 16}])
-def test_embeddings(
-    published: Published, ours: Client, text: str | list[str], options: dict[str, Any]
-) -> None:
+def test_embeddings(published: Published, ours: Client, text: str | list[str], options: dict[str, Any]) -> None:
     theirs = published.call("embeddings", text, **options)
     answer = ours.embeddings(text, **options)
     same_envelope(theirs, answer)
@@ -197,9 +195,7 @@ def test_the_connection_is_told_of_under_the_same_keys(published: Published, our
         ("completions", {"prompt": "Once"}, True),
     ],
 )
-def test_diagnoses_agree(
-    published: Published, ours: Client, endpoint: str, body: dict[str, Any], valid: bool
-) -> None:
+def test_diagnoses_agree(published: Published, ours: Client, endpoint: str, body: dict[str, Any], valid: bool) -> None:
     theirs = published.call("diagnose_request", endpoint, body)
     diagnosis = ours.diagnose_request(endpoint, body)
     assert diagnosis.keys() == theirs.keys()

@@ -115,9 +115,7 @@ IMAGE_CALLS = {
     "imagen, both": Call("images", PICTURE, {**IMAGEN, "size": "1024x1024", "aspect_ratio": "3:4"}),
     "imagen, odd aspect": Call("images", PICTURE, {**IMAGEN, "aspect_ratio": "3:2"}),
     "imagen, odd size": Call("images", PICTURE, {**IMAGEN, "size": "100x300"}),
-    "imagen, dropped": Call(
-        "images", PICTURE, {**IMAGEN, "size": "1:1", "user": "somebody", "made_up": True, **BYOK}
-    ),
+    "imagen, dropped": Call("images", PICTURE, {**IMAGEN, "size": "1:1", "user": "somebody", "made_up": True, **BYOK}),
     "image, imagen": Call("images", PICTURE, IMAGEN, ours="image"),
     "google's other": Call("images", PICTURE, {"model": "google/gemini-image", "size": "1024x1536"}),
     "grok": Call("images", PICTURE, GROK),
@@ -136,7 +134,7 @@ READING_CALLS = {
 }
 PAID_CALLS = {**TEXT_CALLS, **EMBEDDING_CALLS, **IMAGE_CALLS}
 CALLS = {**PAID_CALLS, **READING_CALLS}
-SENT = set(CALLS) - REFUSED
+SENT = set(CALLS)
 
 
 def having(name: str) -> set[str]:
@@ -155,8 +153,7 @@ NAMED_FIELD = "the API has a field of this name"
 LIMITED = {
     name
     for name in IMAGE_CALLS
-    if CALLS[name].options.get("model")
-    in ("google/imagen-3.0-generate-002", "xai/grok-2-image", "openai/gpt-image-1")
+    if CALLS[name].options.get("model") in ("google/imagen-3.0-generate-002", "xai/grok-2-image", "openai/gpt-image-1")
 }
 LISTED = [
     Listed("body.max_tokens", None, ABSENT, set(TEXT_CALLS) - having("max_tokens"), UNASKED),
@@ -169,10 +166,7 @@ LISTED = [
         having("byok_api_key") & LIMITED,
         "without it, the platform charges credits for what the caller's own key was to pay",
     ),
-    *(
-        Listed(f"body.{name}", ABSENT, value, having("top_p"), NAMED_FIELD)
-        for name, value in SAMPLING.items()
-    ),
+    *(Listed(f"body.{name}", ABSENT, value, having("top_p"), NAMED_FIELD) for name, value in SAMPLING.items()),
     Listed("body.additional_params", SAMPLING, {}, both(", sampling"), NAMED_FIELD),
     Listed(
         "body.additional_params",
@@ -250,9 +244,7 @@ LISTED = [
     # Headers
     Listed("header.user-agent", "python-requests", "indoxrouter-python", SENT, "who is calling"),
     Listed("header.accept", "*/*", "application/json, text/event-stream", SENT, "what is understood"),
-    Listed(
-        "header.x-client-request-id", ABSENT, ANY, SENT, "so that a call can be found in the router's logs"
-    ),
+    Listed("header.x-client-request-id", ABSENT, ANY, SENT, "so that a call can be found in the router's logs"),
     Listed(
         "header.idempotency-key",
         ABSENT,
@@ -340,9 +332,7 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> set[Diffe
 @pytest.mark.parametrize("name", CALLS)
 def test_every_difference_is_listed_and_every_listed_one_occurs(sides: Sides, name: str) -> None:
     found = differences(sides.of_theirs(CALLS[name]), sides.of_ours(CALLS[name]))
-    assert found == {
-        difference(listed.where, listed.theirs, listed.ours) for listed in LISTED if name in listed.calls
-    }
+    assert found == {difference(listed.where, listed.theirs, listed.ours) for listed in LISTED if name in listed.calls}
 
 
 def test_each_listed_difference_names_calls_of_the_list() -> None:

@@ -96,9 +96,7 @@ def test_usage_adds_up_by_endpoint_provider_model_and_day(own: Api) -> None:
     costs = [own.chat().json()["usage"]["cost"]]
     costs.append(chunks(own.chat_stream(model="anthropic/claude-3-opus"))[-1]["usage"]["cost"])
     costs.append(own.post("completions", {"model": MODEL, "prompt": "x"}).json()["usage"]["cost"])
-    costs.append(
-        own.post("embeddings", {"model": "text-embedding-3-small", "text": ["x"]}).json()["usage"]["cost"]
-    )
+    costs.append(own.post("embeddings", {"model": "text-embedding-3-small", "text": ["x"]}).json()["usage"]["cost"])
     total = sum(Decimal(str(cost)) for cost in costs)
     report = own.usage()
     assert report["total_requests"] == 4
@@ -111,10 +109,7 @@ def test_usage_adds_up_by_endpoint_provider_model_and_day(own: Api) -> None:
     [day] = report["daily_usage"]
     assert (day["date"], day["requests"], day["cost"]) == (today(), 4, float(total))
     for group in ("endpoints", "providers", "models"):
-        assert (
-            sum(entry["tokens"]["total"] for entry in report[group].values())
-            == report["total_tokens"]["total"]
-        )
+        assert sum(entry["tokens"]["total"] for entry in report[group].values()) == report["total_tokens"]["total"]
     tokens = report["total_tokens"]
     assert tokens["input"] + tokens["output"] == tokens["total"]
     assert report == own.get("usage").json()

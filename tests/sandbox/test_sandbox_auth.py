@@ -86,9 +86,7 @@ def test_a_login_without_a_key_is_invalid(anonymous: Api) -> None:
     assert answer.json()["detail"][0]["loc"] == ["body", "api_key"]
 
 
-@pytest.mark.parametrize(
-    "header", [None, "Bearer", "Bearer nonsense", "Basic abc", "Bearer a.b.c", "nonsense"]
-)
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer nonsense", "Basic abc", "Bearer a.b.c", "nonsense"])
 def test_every_other_endpoint_needs_a_bearer(anonymous: Api, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
     for path in ("models/", "models/openai", "models/openai/gpt-4", "user/me", "user/usage", "providers"):

@@ -78,9 +78,7 @@ def test_a_good_status_and_an_unknown_one(api: Api) -> None:
         ("GET", "embeddings", None, {}),
     ],
 )
-def test_a_delay_comes_before_any_answer(
-    api: Api, method: str, path: str, body: Any, more: dict[str, Any]
-) -> None:
+def test_a_delay_comes_before_any_answer(api: Api, method: str, path: str, body: Any, more: dict[str, Any]) -> None:
     before = time.monotonic()
     url = f"{api.sandbox.url}/{path}"
     api.session.request(method, url, json=body, headers=order(delay=0.2, **more), timeout=10)
@@ -311,9 +309,7 @@ def test_stats_count_and_are_reset(own: Api) -> None:
     assert own.usage()["total_requests"] == 2
 
 
-@pytest.mark.parametrize(
-    "host", ["example.com", "localhost.example.com", "127.0.0.1.nip.io:80", "[::2]", "0.0.0.0"]
-)
+@pytest.mark.parametrize("host", ["example.com", "localhost.example.com", "127.0.0.1.nip.io:80", "[::2]", "0.0.0.0"])
 def test_only_loopback_names_are_answered(api: Api, host: str) -> None:
     for path in ("/v1/user/health", "/sandbox/stats", "/sandbox/images/x.png"):
         answer = requests.get(api.sandbox.origin + path, headers={"Host": host}, timeout=10)

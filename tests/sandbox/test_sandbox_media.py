@@ -14,9 +14,7 @@ from indoxrouter.sandbox.answers import embedding
 from .sandbox_api import Api
 
 
-def embed(
-    api: Api, *texts: str, model: str = "openai/text-embedding-3-small", **params: Any
-) -> dict[str, Any]:
+def embed(api: Api, *texts: str, model: str = "openai/text-embedding-3-small", **params: Any) -> dict[str, Any]:
     answer = api.post("embeddings", {"text": list(texts), "model": model, "additional_params": params})
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()

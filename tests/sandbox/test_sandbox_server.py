@@ -117,9 +117,7 @@ def test_the_sandboxs_own_bugs_are_logged(caplog: Any) -> None:
 def test_an_unfinished_request_body_is_let_go() -> None:
     with Sandbox() as sandbox:
         with socket.create_connection(("127.0.0.1", sandbox.port)) as connection:
-            connection.sendall(
-                b"POST /v1/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
-            )
+            connection.sendall(b"POST /v1/auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
             while sandbox.stats()["running"] == 0:
                 time.sleep(0.01)
         end = time.monotonic() + 5
