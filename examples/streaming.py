@@ -13,9 +13,7 @@ with connect() as client:
         print(chunk.data, end="", flush=True)
     used = stream.usage  # None where the router sent none: unknown is never shown as 0
     print(f"\n   {stream.state}: {len(stream.text)} characters, finished by {stream.finish_reason!r},")
-    print(
-        f"   {used.tokens_total if used else 'unknown'} tokens, {used.cost if used else 'unknown'} US dollars"
-    )
+    print(f"   {used.tokens_total if used else 'unknown'} tokens, {used.cost if used else 'unknown'} US dollars")
 
     print("\n2. Without a loop: data reads the stream to its end.")
     print("  ", client.chat(STORY, stream=True).data)

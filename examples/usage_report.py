@@ -21,11 +21,11 @@ def table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 with connect() as client:
-    today = datetime.now(UTC).date()
     if client.get_usage().total_requests == 0:  # a new account: make something to report
         client.chat([{"role": "user", "content": "Hello"}])
         client.completion("Once upon a time", model="openai/gpt-3.5-turbo-instruct")
         client.embeddings(["Hello", "Goodbye"])
+    today = datetime.now(UTC).date()
     usage = client.get_usage(start_date=today - timedelta(days=29), end_date=today)
     table("Model", usage.models or {})
     table("Day", {str(day.get("date")): day for day in usage.daily_usage or ()})
