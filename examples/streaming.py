@@ -11,9 +11,9 @@ with connect() as client:
     stream = client.chat(STORY, stream=True)
     for chunk in stream:
         print(chunk.data, end="", flush=True)
-    used = stream.usage  # None where the router sent none: unknown is never shown as 0
+    used = stream.usage  # None where the router sent none, and so is each number in it
     print(f"\n   {stream.state}: {len(stream.text)} characters, finished by {stream.finish_reason!r},")
-    print(f"   {used.tokens_total if used else 'unknown'} tokens, {used.cost if used else 'unknown'} US dollars")
+    print(f"   {used.tokens_total} tokens, {used.cost} US dollars" if used else "   usage unknown")
 
     print("\n2. Without a loop: data reads the stream to its end.")
     print("  ", client.chat(STORY, stream=True).data)
