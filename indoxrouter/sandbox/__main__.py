@@ -1,4 +1,4 @@
-"""``python -m indoxrouter.sandbox``: the sandbox as a process; its URL, then its key, then it serves."""
+"""``python -m indoxrouter.sandbox``: the sandbox as a process; its URLs and its key, then it serves."""
 
 import argparse
 import signal
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with sandbox:
         print(sandbox.url, flush=True)
         print(sandbox.api_key, flush=True)
+        print(sandbox.openai_url, flush=True)
         stop.wait()
     return 0
 

@@ -1,7 +1,7 @@
 """Texts and vectors as deterministic functions of the request.
 
 A token is a word, or a piece of at most eight of its letters, or one other sign, each with the white space
-before it. A chat message counts four tokens more than its text, an image in a message 85.
+before it. A chat message counts four tokens more than its text, an image or another part in it 85.
 """
 
 import json
@@ -12,11 +12,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+from indoxrouter.sandbox.conversation import Said, message_text, parts_besides_text
+
 _TOKEN = re.compile(r"\s*(?:\w{1,8}|[^\w\s])|\s+")
 _WORD = re.compile(r"\w+")
 _MESSAGE_TOKENS = 4
 _IMAGE_TOKENS = 85
-_QUOTED = 240  # characters of the prompt that an answer quotes
 
 _REMARKS = (
     "A real router would have asked a provider; the sandbox only counts the words and sends some back.",
@@ -35,20 +36,11 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-def message_text(message: dict[str, Any]) -> str:
-    """The text of a message, whose content may be a list of parts."""
-    content = message.get("content")
-    if isinstance(content, list):
-        return "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
-    return content or ""
-
-
 def chat_tokens(messages: Sequence[dict[str, Any]]) -> int:
     count = 0
     for message in messages:
         count += _MESSAGE_TOKENS + len(tokens(message_text(message)))
-        if isinstance(message.get("content"), list):
-            count += _IMAGE_TOKENS * sum(part.get("type") != "text" for part in message["content"])
+        count += _IMAGE_TOKENS * len(parts_besides_text(message))
     return count
 
 
@@ -56,16 +48,29 @@ def digest(*parts: Any) -> bytes:
     return blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).digest()
 
 
-def answer_text(prompt: Any, quoted: str, model: str, seed: Any, choice: int = 0) -> str:
-    """The answer to a prompt or to messages; it quotes `quoted`."""
+def answer_text(prompt: Any, said: Said, model: str, seed: Any, choice: int = 0) -> str:
+    """The answer to a prompt or to messages; it quotes what was said."""
     key = digest(prompt, model, seed, choice)
-    quote = " ".join(quoted.split())
-    if len(quote) > _QUOTED:
-        quote = quote[:_QUOTED] + "…"
+    opening = f"Sandbox answer {key[:4].hex()}: this is not a model."
+    return " ".join([opening, *said.sentences(), *_remarks(key)])
+
+
+def answer_object(prompt: Any, said: Said, model: str, seed: Any, choice: int = 0) -> dict[str, Any]:
+    """The same as a JSON object."""
+    key = digest(prompt, model, seed, choice)
+    answer: dict[str, Any] = {"sandbox": key[:4].hex(), "is_a_model": False, "prompt": said.quote}
+    if said.attached:
+        answer["attached"] = dict(said.attached)
+    if said.earlier:
+        answer["earlier"] = list(said.earlier)
+    if said.results:
+        answer["tool_results"] = list(said.results)
+    return answer | {"remarks": _remarks(key)}
+
+
+def _remarks(key: bytes) -> list[str]:
     count = len(_REMARKS)
-    remarks = [_REMARKS[(key[0] + step * (1 + 2 * (key[1] % 4))) % count] for step in range(2 + key[2] % 3)]
-    opening = f'Sandbox answer {key[:4].hex()}: this is not a model. You wrote: "{quote}".'
-    return " ".join([opening, *remarks])
+    return [_REMARKS[(key[0] + step * (1 + 2 * (key[1] % 4))) % count] for step in range(2 + key[2] % 3)]
 
 
 def cut(text: str, stop: Sequence[str], max_tokens: int | None) -> tuple[list[str], str]:
@@ -77,14 +82,14 @@ def cut(text: str, stop: Sequence[str], max_tokens: int | None) -> tuple[list[st
     return pieces, "stop"
 
 
-_COMMON = frozenset(
+COMMON = frozenset(
     """a an and are as at be but by for from has have he her his i in is it its my not of on or our she so
     that the their them they this to was we were what which who will with you your""".split()  # noqa: SIM905
 )
 _ENDINGS = ("ingly", "edly", "ing", "ies", "ed", "es", "ly", "s", "y", "e")
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
@@ -94,11 +99,11 @@ def _stem(word: str) -> str:
 @lru_cache(maxsize=50_000)
 def _features(word: str) -> tuple[tuple[int, float], ...]:
     """Hashes and weights of a word's stem and of its three-letter pieces."""
-    stem = _stem(word)
-    weight = 0.25 if word in _COMMON else 1.0
-    padded = f"^{stem}$"
+    root = stem(word)
+    weight = 0.25 if word in COMMON else 1.0
+    padded = f"^{root}$"
     pieces = [padded[i : i + 3] for i in range(len(padded) - 2)]
-    features = [(f"word {stem}", weight)]
+    features = [(f"word {root}", weight)]
     features += [(f"piece {piece}", 0.4 * weight / math.sqrt(len(pieces))) for piece in pieces]
     return tuple(
         (int.from_bytes(blake2b(name.encode(errors="replace"), digest_size=8).digest()), weight)

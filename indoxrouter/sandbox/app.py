@@ -16,13 +16,16 @@ from indoxrouter.sandbox.account import Account, Logins
 from indoxrouter.sandbox.auth import Tokens
 from indoxrouter.sandbox.call import Call
 from indoxrouter.sandbox.counters import Counters
+from indoxrouter.sandbox.desk import Desk
 from indoxrouter.sandbox.encoding import to_json
-from indoxrouter.sandbox.errors import RouterError, detail
+from indoxrouter.sandbox.errors import HOSTED, RouterError, detail
+from indoxrouter.sandbox.eventstream import EVENT_STREAM
 from indoxrouter.sandbox.faults import NO_FAULT, Fault, Orders, SeveredError, Transit
 from indoxrouter.sandbox.gallery import Gallery
 from indoxrouter.sandbox.generations import Generations
 from indoxrouter.sandbox.ledger import Ledger
-from indoxrouter.sandbox.settings import Settings
+from indoxrouter.sandbox.openai_api.door import OpenAIDoor
+from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 from indoxrouter.sandbox.settling import Bookkeeper
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
@@ -40,11 +43,15 @@ class App:
         self._tokens = Tokens(settings)
         self._gallery = Gallery()
         self._prefixes = settings.prefixes
+        self._openai_errors = settings.openai_errors
+        desk = Desk(settings, Bookkeeper(self.ledger, self.counters))
+        self._generations = Generations(settings, desk, self._gallery)
+        self._openai = OpenAIDoor(settings, desk, self._gallery)
         self._router = Router(self._routes(settings), redirect_slashes=False, default=_not_found)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host, port = scope["server"]
-        call = Call(self._below_prefix(scope["path"]), f"http://{host}:{port}")
+        call = self._call(scope["path"], f"http://{host}:{port}")
         scope["call"], scope["app"] = call, self
         controls = scope["path"].startswith(CONTROL)
         if not controls:
@@ -57,15 +64,18 @@ class App:
         finally:
             call.end()
 
+    def close(self) -> None:
+        self.ledger.close()
+
     async def _serve(self, call: Call, controls: bool, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {bytes(name): bytes(value).decode("latin-1") for name, value in scope["headers"]}
-        send = _labelled(call, send)
+        send = self._labelled(call, send)
         try:
             _check_host(headers.get(b"host", ""))
             if not controls:
                 call.fault = self._fault(scope["method"], call.path, headers.get(b"x-sandbox-fault"))
         except RouterError as refusal:
-            await refusal.response(call.request_id)(scope, receive, send)
+            await refusal.response(call.request_id, call.form)(scope, receive, send)
             return
         fault = call.fault
         if fault.expire:
@@ -78,7 +88,7 @@ class App:
         if fault.charged:
             await self._route(call, scope, receive, _nowhere)
         await call.pause()
-        await fault.answer()(scope, receive, send)
+        await fault.answer(call.form)(scope, receive, send)
 
     async def _route(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -87,11 +97,11 @@ class App:
             if refusal.status == 401:
                 self.counters.count("unauthorized")
             await call.pause()
-            await refusal.response(call.request_id)(scope, receive, send)
+            await refusal.response(call.request_id, call.form)(scope, receive, send)
         except HTTPException as error:
             await call.pause()
             answer = detail(error.status_code, error.detail, error.headers)
-            await answer.response(call.request_id)(scope, receive, send)
+            await answer.response(call.request_id, call.form)(scope, receive, send)
 
     def _fault(self, method: str, path: str, header: str | None) -> Fault:
         try:
@@ -103,15 +113,35 @@ class App:
         self.counters.count("faults")
         return fault
 
-    def _below_prefix(self, path: str) -> str:
+    def _call(self, path: str, origin: str) -> Call:
+        if path.startswith(OPENAI_PREFIX + "/"):
+            return Call(path[len(OPENAI_PREFIX) :].strip("/"), origin, self._openai_errors)
         for prefix in self._prefixes:
             if path.startswith(prefix + "/"):
-                return path[len(prefix) :].strip("/")
-        return path.strip("/")
+                return Call(path[len(prefix) :].strip("/"), origin)
+        return Call(path.strip("/"), origin)
+
+    def _labelled(self, call: Call, send: Send) -> Send:
+        """Sends every answer with its request id, and ends the call before the client can know of the end."""
+        name = b"x-request-id"
+
+        async def labelled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if all(header != name for header, _ in headers):
+                    headers.append((name, call.request_id.encode()))
+                if call.form != HOSTED:
+                    stream = (b"content-type", EVENT_STREAM.encode()) in headers
+                    headers += self._openai.headers(call, stream=stream)
+                message = {**message, "headers": headers}
+            elif not message.get("more_body", False):
+                call.end()
+            await send(message)
+
+        return labelled
 
     def _routes(self, settings: Settings) -> list[BaseRoute]:
-        books = Bookkeeper(self.ledger, self.counters)
-        generations = Generations(settings, books, self._gallery)
+        generations = self._generations
         logins = Logins(settings, self._tokens, self.counters)
         account = Account(settings, self.ledger)
         paid: list[tuple[str, str, Endpoint]] = [
@@ -137,14 +167,24 @@ class App:
         ]
         if settings.refresh_tokens:
             unknown.append(("POST", "auth/refresh", logins.refresh))
-        table = [(method, path, self._known(endpoint)) for method, path, endpoint in known] + [
+        table = [(method, path, self._checked(endpoint, self._tokens.check)) for method, path, endpoint in known] + [
             (method, path, self._answered(endpoint)) for method, path, endpoint in unknown
         ]
+        return (
+            [
+                Route(f"{prefix}/{path}", endpoint, methods=[method])
+                for prefix in settings.prefixes
+                for method, path, endpoint in table
+            ]
+            + self._openai_routes()
+            + self._control_routes()
+        )
+
+    def _openai_routes(self) -> list[BaseRoute]:
         return [
-            Route(f"{prefix}/{path}", endpoint, methods=[method])
-            for prefix in settings.prefixes
-            for method, path, endpoint in table
-        ] + self._control_routes()
+            Route(f"{OPENAI_PREFIX}/{path}", self._checked(endpoint, self._openai.check), methods=[method])
+            for method, path, endpoint in self._openai.endpoints
+        ]
 
     def _control_routes(self) -> list[BaseRoute]:
         return [
@@ -153,11 +193,11 @@ class App:
             Route(CONTROL + "images/{name}.png", self._gallery.fetch, methods=["GET"]),
         ]
 
-    def _known(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Any]]:
-        """The endpoint for callers with a valid bearer."""
+    def _checked(self, endpoint: Endpoint, check: Callable[[str | None], None]) -> Callable[[Request], Awaitable[Any]]:
+        """The endpoint for callers whose Authorization header passes a check."""
 
         async def checked(request: Request) -> ASGIApp:
-            self._tokens.check(request.headers.get("authorization"))
+            check(request.headers.get("authorization"))
             answer = await endpoint(request)
             await Call.of(request).pause()
             return answer
@@ -193,23 +233,6 @@ def _check_host(host: str) -> None:
     name = re.sub(r":\d+$", "", host).lower()
     if name not in LOOPBACK:
         raise detail(421, "The sandbox answers only to 127.0.0.1, localhost and [::1].")
-
-
-def _labelled(call: Call, send: Send) -> Send:
-    """Sends every answer with its request id, and ends the call before the client can know of the end."""
-    name = b"x-request-id"
-
-    async def labelled(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
-            if all(header != name for header, _ in headers):
-                headers.append((name, call.request_id.encode()))
-            message = {**message, "headers": headers}
-        elif not message.get("more_body", False):
-            call.end()
-        await send(message)
-
-    return labelled
 
 
 async def _nowhere(_message: Message) -> None:

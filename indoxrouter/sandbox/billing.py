@@ -35,7 +35,8 @@ class Bill:
     def completion_cost(self) -> int:
         if self.byok:
             return 0
-        return self.tokens_completion * pico(self.model.output_price) // 1000 + self.units * pico(self.model.unit_price)
+        units = self.units * pico(self.model.unit_price) // self.model.unit_size
+        return self.tokens_completion * pico(self.model.output_price) // 1000 + units
 
     @property
     def cost(self) -> int:
@@ -65,14 +66,16 @@ class Bill:
             "cost_breakdown": self.breakdown(),
         }
 
-    def openai_usage(self) -> dict[str, Any]:
+    def openai_usage(self, *, cost: bool = True) -> dict[str, Any]:
         """The usage of an OpenAI-shaped answer, with the cost that routers add."""
-        return {
+        usage: dict[str, Any] = {
             "prompt_tokens": self.tokens_prompt,
             "completion_tokens": self.tokens_completion,
             "total_tokens": self.tokens_prompt + self.tokens_completion,
-            "cost": dollars(self.cost),
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
         }
+        return usage | {"cost": dollars(self.cost)} if cost else usage
 
     def hub_usage(self) -> dict[str, Any]:
         """The hub generation's usage, which has no cost."""

@@ -8,6 +8,8 @@ from time import perf_counter
 
 from starlette.requests import Request
 
+from indoxrouter.sandbox.billing import Bill
+from indoxrouter.sandbox.errors import HOSTED
 from indoxrouter.sandbox.faults import NO_FAULT, Fault
 
 
@@ -17,9 +19,11 @@ class Call:
 
     path: str  # below the prefix
     origin: str
+    form: str = HOSTED  # of its error answers; any other form is one of the OpenAI-compatible API
     fault: Fault = NO_FAULT
     request_id: str = field(default_factory=lambda: "req_" + uuid.uuid4().hex)
     started: float = field(default_factory=perf_counter)
+    bill: Bill | None = None  # what the whole answer costs, once that is known
     on_end: Callable[[], None] | None = None
     _paused: bool = False
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from indoxrouter.sandbox.errors import named
+from indoxrouter.sandbox.errors import named, refused
 
 KINDS = (
     "chat",
@@ -27,6 +27,7 @@ COMPANIES = {
     "together": "Together AI",
 }
 DALL_E_SIZES = ("1024x1024", "1792x1024", "1024x1792")
+_UNIT_SIZES = {"1KCharacters": 1000, "Minute": 60}
 GPT_IMAGE_SIZES = ("1024x1024", "1536x1024", "1024x1536", "auto")
 
 
@@ -43,6 +44,7 @@ class Model:
     output_price: Decimal = Decimal(0)
     unit: str = ""
     unit_price: Decimal = Decimal(0)
+    unit_size: int = 1  # how many of what is counted (characters, seconds) make a unit
     dimensions: int = 0
     sizes: tuple[str, ...] = ()
 
@@ -92,7 +94,11 @@ def _embedding(name: str, dimensions: int, price: str) -> tuple[Model, ...]:
 def _priced(
     provider: str, name: str, kind: str, unit: str, price: str, sizes: tuple[str, ...] = ()
 ) -> tuple[Model, ...]:
-    return (Model(provider, name, kind, unit=unit, unit_price=Decimal(price), sizes=sizes),)
+    return (
+        Model(
+            provider, name, kind, unit=unit, unit_price=Decimal(price), unit_size=_UNIT_SIZES.get(unit, 1), sizes=sizes
+        ),
+    )
 
 
 MODELS: tuple[Model, ...] = (
@@ -141,6 +147,15 @@ def resolve(name: str) -> Model:
         check_provider(provider)
     message = f"Model '{name}' was not found."
     raise named(404, "ModelNotFoundError", message, model=name, available_models=list(_BY_ID))
+
+
+def usable(name: str, *kinds: str) -> Model:
+    """The model, if it is of one of the kinds."""
+    model = resolve(name)
+    if model.kind not in kinds:
+        message = f"{model.id} is for {model.kind}, not for {' or '.join(kinds)}."
+        raise refused(message, "model", model=model.id)
+    return model
 
 
 def check_provider(provider: str) -> None:

@@ -10,6 +10,7 @@ from indoxrouter.sandbox.errors import Location, invalid
 
 Problem = tuple[Location, str, str]
 Check = Callable[[Any, Location], Iterator[Problem]]
+Checks = Mapping[str, Check]
 
 
 def _of(kind: str, what: str, test: Callable[[Any], bool]) -> Check:
@@ -36,31 +37,31 @@ mapping = _of("dict_type", "dictionary", lambda value: isinstance(value, dict))
 array = _of("list_type", "list", lambda value: isinstance(value, list))
 
 
-def _positive(value: Any, loc: Location) -> Iterator[Problem]:
+def positive(value: Any, loc: Location) -> Iterator[Problem]:
     yield from integer(value, loc)
     if _is_integer(value) and value < 1:
         yield loc, "Input should be greater than or equal to 1", "greater_than_equal"
 
 
-def _some(value: Any, loc: Location) -> Iterator[Problem]:
+def some(value: Any, loc: Location) -> Iterator[Problem]:
     yield from array(value, loc)
     if value == []:
         yield loc, "List should have at least 1 item after validation, not 0", "too_short"
 
 
-def _strings(value: Any, loc: Location) -> Iterator[Problem]:
-    yield from _some(value, loc)
+def strings(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from some(value, loc)
     for index, item in enumerate(value if isinstance(value, list) else ()):
         yield from string(item, (*loc, index))
 
 
-def _messages(value: Any, loc: Location) -> Iterator[Problem]:
-    yield from _some(value, loc)
+def messages(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from some(value, loc)
     for index, item in enumerate(value if isinstance(value, list) else ()):
         place = (*loc, index)
         yield from mapping(item, place)
         if isinstance(item, dict):
-            yield from _fields(item, {"role": string}, {}, place)
+            yield from fields(item, {"role": string}, {}, place)
             yield from _content(item, (*place, "content"))
 
 
@@ -75,9 +76,7 @@ def _content(message: dict[str, Any], loc: Location) -> Iterator[Problem]:
         yield loc, "Field required", "missing"
 
 
-def _fields(
-    body: dict[str, Any], required: Mapping[str, Check], optional: Mapping[str, Check], loc: Location
-) -> Iterator[Problem]:
+def fields(body: dict[str, Any], required: Checks, optional: Checks, loc: Location) -> Iterator[Problem]:
     for name, check in required.items():
         if name in body:
             yield from check(body[name], (*loc, name))
@@ -91,7 +90,7 @@ def _fields(
 _COMMON = {"byok_api_key": string, "additional_params": mapping}
 _SAMPLING = _COMMON | {
     "temperature": number,
-    "max_tokens": _positive,
+    "max_tokens": positive,
     "top_p": number,
     "frequency_penalty": number,
     "presence_penalty": number,
@@ -100,31 +99,48 @@ _SAMPLING = _COMMON | {
 _IMAGE_TEXTS = ("size", "quality", "style", "response_format", "aspect_ratio", "negative_prompt")
 _IMAGE = _COMMON | dict.fromkeys(_IMAGE_TEXTS, string)
 FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
-    "chat/completions": ({"model": string, "messages": _messages}, _SAMPLING),
+    "chat/completions": ({"model": string, "messages": messages}, _SAMPLING),
     "completions": ({"model": string, "prompt": string}, _SAMPLING),
-    "embeddings": ({"model": string, "text": _strings}, _COMMON),
-    "images/generations": ({"model": string, "prompt": string}, _IMAGE | {"n": _positive, "seed": integer}),
+    "embeddings": ({"model": string, "text": strings}, _COMMON),
+    "images/generations": ({"model": string, "prompt": string}, _IMAGE | {"n": positive, "seed": integer}),
     "auth/token": ({"api_key": string}, {}),
 }
-PARAMS: dict[str, Check] = {"seed": integer, "dimensions": _positive}
+PARAMS: dict[str, Check] = {
+    "seed": integer,
+    "n": positive,
+    "max_completion_tokens": positive,
+    "tools": array,
+    "response_format": mapping,
+    "top_logprobs": integer,
+    "echo": boolean,
+    "dimensions": positive,
+}
 
 
-def body(raw: bytes, endpoint: str) -> dict[str, Any]:
-    """The body of a request to an endpoint, or a refusal that lists everything wrong with it."""
+def json_object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError):
         raise invalid([(("body", 0), "JSON decode error", "json_invalid")]) from None
     if not isinstance(value, dict):
         raise invalid([(("body",), "Input should be a valid dictionary", "dict_type")])
-    required, optional = FIELDS[endpoint]
-    problems = list(_fields(value, required, optional, ("body",)))
+    return value
+
+
+def checked(value: dict[str, Any], required: Checks, optional: Checks) -> dict[str, Any]:
+    """The body, or a refusal that lists everything wrong with it."""
+    problems = list(fields(value, required, optional, ("body",)))
     params = value.get("additional_params")
     if isinstance(params, dict):
-        problems += _fields(params, {}, PARAMS, ("body", "additional_params"))
+        problems += fields(params, {}, PARAMS, ("body", "additional_params"))
     if problems:
         raise invalid(problems)
     return value
+
+
+def body(raw: bytes, endpoint: str) -> dict[str, Any]:
+    """The body of a request to an endpoint of the hosted API."""
+    return checked(json_object(raw), *FIELDS[endpoint])
 
 
 def day(value: str | None, name: str) -> str | None:

@@ -86,7 +86,7 @@ class EventStream:
         self._open = True
         try:
             if self._fault.in_transit and self._fault.charged:
-                self._settle(len(self._reply.pieces))
+                self._settle(len(self._reply.deltas))
             await send({"type": "http.response.start", "status": 200, "headers": _headers(self._reply.request_id)})
             await self._send_events(send, gone, stop)
         finally:
@@ -113,7 +113,7 @@ class EventStream:
             if number == self._fault.malformed:
                 await send(_body(self._fault.broken_bytes()))
             await send(_body(event))
-            self._pieces = max(0, min(number + 1 - len(self._head), len(self._reply.pieces)))
+            self._pieces = max(0, min(number + 1 - len(self._head), len(self._reply.deltas)))
         self._end()
         await send(_body(b"", more=False))
 
@@ -121,12 +121,12 @@ class EventStream:
         """The events; the bill is settled before the first that tells the end."""
         yield from self._head
         count = 0
-        for index in range(len(self._reply.pieces)):
+        for index in range(len(self._reply.deltas)):
             if stop.is_set():
                 break
             yield self._generation.piece(self._reply, index)
             count = index + 1
-        stopped = count < len(self._reply.pieces)
+        stopped = count < len(self._reply.deltas)
         if stopped:
             self._counters.count("stopped_streams")
         if not self._settled:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Send
 
 from indoxrouter.sandbox.encoding import event, to_json
+from indoxrouter.sandbox.errors import error_body
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?|")
@@ -80,8 +81,8 @@ class Fault:
             return self.charge
         return self.status is None and self.error_event is None
 
-    def answer(self) -> Response:
-        """The answer that `status` orders."""
+    def answer(self, form: str) -> Response:
+        """The answer that `status` orders; without a body of its own it is an error in the caller's form."""
         status = self.status or 500
         headers = {str(name): str(value) for name, value in (self.headers or {}).items()}
         if self.retry_after is not None:
@@ -92,7 +93,7 @@ class Fault:
         body = self.body
         if body is None:
             phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown"
-            body = {"detail": f"{phrase} (a fault that was ordered)"}
+            body = error_body(form, status, f"{phrase} (a fault that was ordered)")
         return Response(to_json(body), status, headers, "application/json")
 
     def error_bytes(self) -> bytes:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from indoxrouter.sandbox import images
 from indoxrouter.sandbox.answers import digest
 from indoxrouter.sandbox.catalogue import Model
-from indoxrouter.sandbox.errors import RouterError, detail, named
+from indoxrouter.sandbox.errors import detail, refused
 
 _RATIOS = {
     "1:1": (1024, 1024),
@@ -35,10 +35,10 @@ class Gallery:
         width, height = _measures(model, body)
         count = body.get("n") or 1
         if count > (1 if model.name == "dall-e-3" else _MOST):
-            raise _refused(f"{model.id} does not make {count} images at once.", "n")
+            raise refused(f"{model.id} does not make {count} images at once.", "n")
         form = body.get("response_format") or "url"
         if form not in ("url", "b64_json"):
-            raise _refused(f"response_format must be url or b64_json, not {form}.", "response_format")
+            raise refused(f"response_format must be url or b64_json, not {form}.", "response_format")
         inline = form == "b64_json" or model.name == "gpt-image-1"
         prompt = body["prompt"]
         pictures = [(prompt, body.get("seed"), index, width, height) for index in range(count)]
@@ -70,20 +70,16 @@ def _measures(model: Model, body: dict[str, Any]) -> tuple[int, int]:
     """Width and height: by aspect ratio at Google, without a choice at xAI, by size elsewhere."""
     size, ratio = body.get("size"), body.get("aspect_ratio")
     if size is not None and model.provider in ("google", "xai"):
-        raise _refused(f"{model.id} takes no size.", "size")
+        raise refused(f"{model.id} takes no size.", "size")
     if ratio is not None and model.provider != "google":
-        raise _refused(f"{model.id} takes no aspect_ratio.", "aspect_ratio")
+        raise refused(f"{model.id} takes no aspect_ratio.", "aspect_ratio")
     if model.provider == "google":
         if ratio not in (None, *_RATIOS):
-            raise _refused(f"aspect_ratio must be one of {', '.join(_RATIOS)}.", "aspect_ratio")
+            raise refused(f"aspect_ratio must be one of {', '.join(_RATIOS)}.", "aspect_ratio")
         return _RATIOS[ratio or "1:1"]
     if size in (None, "auto"):
         return 1024, 1024
     match = _SIZE.fullmatch(size)
     if match is None or (model.sizes and size not in model.sizes):
-        raise _refused(f"size must be one of {', '.join(model.sizes)}.", "size")
+        raise refused(f"size must be one of {', '.join(model.sizes)}.", "size")
     return int(match[1]), int(match[2])
-
-
-def _refused(message: str, parameter: str) -> RouterError:
-    return named(400, "InvalidParametersError", message, parameter=parameter)

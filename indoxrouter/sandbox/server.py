@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from indoxrouter.sandbox.app import App
-from indoxrouter.sandbox.settings import Settings
+from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 
 HOST = "127.0.0.1"
 _KEEP_ALIVE = 75  # seconds; longer than clients keep idle connections
@@ -21,7 +21,8 @@ _START_SECONDS = 10
 class Sandbox:
     """A local router: ``with Sandbox() as s:`` then ``Client(api_key=s.api_key, base_url=s.url)``.
 
-    The settings are the fields of `indoxrouter.sandbox.settings.Settings`.
+    `openai_url` is for clients of OpenAI-compatible servers. The settings are the
+    fields of `indoxrouter.sandbox.settings.Settings`.
     """
 
     def __init__(self, port: int = 0, **settings: Any) -> None:
@@ -51,6 +52,11 @@ class Sandbox:
         """The base URL of the hosted API."""
         return self.origin + self._settings.prefixes[0]
 
+    @property
+    def openai_url(self) -> str:
+        """The base URL of the OpenAI-compatible API; the same key is its bearer."""
+        return self.origin + OPENAI_PREFIX
+
     def start(self) -> "Sandbox":
         """Returns when the server answers."""
         if self._thread is not None:
@@ -79,7 +85,7 @@ class Sandbox:
             return
         self._server.stop()
         thread.join()
-        self._app.ledger.close()
+        self._app.close()
 
     def fault(self, **order: Any) -> None:
         """Orders a fault: `path` (a pattern), `method`, `times`, `after`, and the fields of `Fault`."""

@@ -11,6 +11,9 @@ from decimal import Decimal, InvalidOperation
 from os import PathLike
 from typing import Any
 
+OPENAI_PREFIX = "/openai/v1"
+RESERVED = ("/sandbox", "/openai")
+
 
 def _setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
     return field(default=default, metadata={"help": help_text, "choices": choices})
@@ -36,6 +39,15 @@ class Settings:
     prefixes: tuple[str, ...] = _setting(("/v1", "/api/v1"), "the paths the API is served under")
     login_delay: float = _setting(0.0, "seconds before a login is answered")
     stream_delay: float = _setting(0.0, "seconds between the events of a stream")
+    openai_key_required: bool = _setting(True, "whether the OpenAI-compatible API wants the key; else it takes any")
+    openai_errors: str = _setting(
+        "openai", "the form of the OpenAI-compatible API's errors", choices=("openai", "vllm")
+    )
+    litellm_headers: bool = _setting(False, "whether the OpenAI-compatible API adds LiteLLM's x-litellm- headers")
+    ratelimit_headers: bool = _setting(False, "whether the OpenAI-compatible API adds x-ratelimit- headers")
+    refuse_stream_options: bool = _setting(False, "whether the OpenAI-compatible API refuses stream_options")
+    refuse_base64: bool = _setting(False, "whether the OpenAI-compatible API refuses encoding_format base64")
+    ignore_base64: bool = _setting(False, "whether the OpenAI-compatible API answers base64 with floats")
 
     def __post_init__(self) -> None:
         self._fix("api_key", "sandbox-" + secrets.token_hex(16) if self.api_key is None else self.api_key)
@@ -68,7 +80,7 @@ class Settings:
         if not isinstance(key, str) or not key or not key.isascii() or any(not "!" <= c <= "~" for c in key):
             raise ValueError("api_key must be printable ASCII without spaces")
         for prefix in self.prefixes:
-            if not prefix.startswith("/") or prefix.endswith("/") or prefix.startswith("/sandbox") or "{" in prefix:
+            if not prefix.startswith("/") or prefix.endswith("/") or prefix.startswith(RESERVED) or "{" in prefix:
                 raise ValueError(f"a prefix starts with a slash and does not end with one, not {prefix!r}")
         if self.database is not None and not isinstance(self.database, str | PathLike):
             raise ValueError(f"database must be a path, not {self.database!r}")

@@ -22,7 +22,10 @@ class Bookkeeper:
         self._running: dict[str, bytes] = {}
 
     def open(self, request: Request, endpoint: str, raw: bytes, charged: bool) -> "Slot":
-        """Takes the request's idempotency key, if it has one, until the slot is closed."""
+        """Takes the request's idempotency key, if it has one, until the slot is closed.
+
+        `raw` is what a repeated request must send again.
+        """
         key = request.headers.get("idempotency-key") or None
         fingerprint = blake2b(endpoint.encode() + b"\0" + raw, digest_size=16).digest()
         slot = Slot(self, endpoint, key, fingerprint, charged)

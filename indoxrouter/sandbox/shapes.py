@@ -5,7 +5,11 @@ from time import perf_counter
 from typing import Any
 
 from indoxrouter.sandbox.billing import Bill
-from indoxrouter.sandbox.reply import TextReply
+from indoxrouter.sandbox.errors import refused
+from indoxrouter.sandbox.reply import Choice, TextReply
+from indoxrouter.sandbox.tooling import ToolCall
+
+FINGERPRINT = "fp_sandbox"
 
 
 def envelope(
@@ -30,6 +34,8 @@ def envelope(
 
 
 def text_envelope(reply: TextReply) -> dict[str, Any]:
+    """The standard envelope of the first choice; all of them stand in the raw response."""
+    call = reply.choices[0].call
     return envelope(
         reply.request_id,
         reply.bill(),
@@ -39,28 +45,34 @@ def text_envelope(reply: TextReply) -> dict[str, Any]:
         raw_response=openai(reply),
         finish_reason=reply.finish_reason,
         images=None,
+        **({"tool_calls": [call.shape()]} if call else {}),
     )
 
 
-def openai(reply: TextReply) -> dict[str, Any]:
-    choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish_reason, "logprobs": None}
-    if reply.chat:
-        choice["message"] = {"role": "assistant", "content": reply.text}
-    else:
-        choice["text"] = reply.text
+def openai(reply: TextReply, *, cost: bool = True) -> dict[str, Any]:
     return {
         "id": ("chatcmpl-" if reply.chat else "cmpl-") + reply.request_id,
         "object": "chat.completion" if reply.chat else "text_completion",
         "created": reply.created_seconds,
-        "model": reply.model.name,
-        "choices": [choice],
-        "usage": reply.bill().openai_usage(),
+        "model": reply.shown,
+        "choices": [_choice(choice, reply.chat) for choice in reply.choices],
+        "usage": reply.bill().openai_usage(cost=cost),
+        "system_fingerprint": FINGERPRINT,
     }
 
 
+def _choice(choice: Choice, chat: bool) -> dict[str, Any]:
+    shape = {"index": choice.index, "finish_reason": choice.finish_reason, "logprobs": choice.logprobs(chat)}
+    if not chat:
+        return shape | {"text": choice.text}
+    if choice.call is None:
+        return shape | {"message": {"role": "assistant", "content": choice.text}}
+    return shape | {"message": {"role": "assistant", "content": None, "tool_calls": [choice.call.shape()]}}
+
+
 def hub(reply: TextReply) -> dict[str, Any]:
-    content = {"type": "output_text", "text": reply.text, "annotations": []}
-    status = "completed" if reply.finish_reason == "stop" else "incomplete"
+    choice = the_one(reply)
+    status = "completed" if choice.finish_reason != "length" else "incomplete"
     return {
         "id": "resp_" + reply.request_id,
         "object": "response",
@@ -69,9 +81,26 @@ def hub(reply: TextReply) -> dict[str, Any]:
         "provider": reply.model.provider,
         "duration_ms": round((perf_counter() - reply.started) * 1000, 3),
         "status": status,
-        "output": [{"type": "message", "status": status, "role": "assistant", "content": [content]}],
+        "output": [hub_item(reply, choice.text, choice.call, status)],
         "usage": reply.bill().hub_usage(),
     }
+
+
+def hub_item(reply: TextReply, text: str, call: ToolCall | None, status: str) -> dict[str, Any]:
+    """An item of the hub's `output`: a message or a function call."""
+    if call is not None:
+        named = {"call_id": call.id, "name": call.name, "arguments": call.arguments}
+        return {"id": "fc_" + reply.request_id, "type": "function_call", "status": status, **named}
+    content = {"type": "output_text", "text": text, "annotations": []}
+    message = {"id": "msg_" + reply.request_id, "type": "message", "status": status}
+    return message | {"role": "assistant", "content": [content]}
+
+
+def the_one(reply: TextReply) -> Choice:
+    """The only choice, in generations that have room for no more."""
+    if len(reply.choices) > 1:
+        raise refused("This generation of answers carries one choice alone.", "n")
+    return reply.choices[0]
 
 
 TEXT_SHAPES = {"envelope": text_envelope, "seed": text_envelope, "hub": hub, "openai": openai}

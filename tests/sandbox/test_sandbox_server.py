@@ -138,6 +138,9 @@ def test_an_unfinished_request_body_is_let_go() -> None:
         {"prefixes": ("v1",)},
         {"prefixes": ("/v1/",)},
         {"prefixes": ("/sandbox",)},
+        {"prefixes": ("/openai/v1",)},
+        {"openai_errors": "other"},
+        {"openai_key_required": "no"},
         {"token_lifetime": -1},
         {"token_lifetime": "long"},
         {"stream_delay": float("nan")},
@@ -173,8 +176,9 @@ def start(*flags: str) -> "subprocess.Popen[str]":
 def test_the_process_prints_its_url_and_key_and_ends_quietly(ending: signal.Signals) -> None:
     with start("--token-lifetime", "0.5", "--answers", "hub", "--no-jwt", "--logins", "token") as process:
         assert process.stdout is not None
-        url, key = process.stdout.readline().strip(), process.stdout.readline().strip()
+        url, key, openai_url = (process.stdout.readline().strip() for _ in range(3))
         assert url.startswith("http://127.0.0.1:")
+        assert openai_url == url.removesuffix("/v1") + "/openai/v1"
         login = requests.post(f"{url}/auth/token", json={"api_key": key}, timeout=10).json()
         assert login["expires_in"] == 0.5
         assert requests.post(f"{url}/auth/api-key", timeout=10).status_code == 404
