@@ -29,9 +29,9 @@ from indoxrouter.errors import (
     Timeout,
     ValidationError,
 )
+from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
 from indoxrouter.responses import (
     Attempt,
-    CatalogueEntry,
     ChatChunk,
     ChatMessage,
     ChatResponse,
@@ -39,11 +39,10 @@ from indoxrouter.responses import (
     EmbeddingResponse,
     GeneratedImage,
     ImageResponse,
-    ModelInfo,
-    ProviderEntry,
+    RateLimit,
+    SpeechResponse,
+    TranscriptionResponse,
     Usage,
-    UsageReport,
-    UserInfo,
 )
 from indoxrouter.streams import ChatStream
 
@@ -83,12 +82,15 @@ __all__ = [
     "ProviderEntry",
     "ProviderError",
     "ProviderNotFoundError",
+    "RateLimit",
     "RateLimitError",
     "RequestError",
     "RequestTimeoutError",
     "ServiceUnavailableError",
+    "SpeechResponse",
     "StreamError",
     "Timeout",
+    "TranscriptionResponse",
     "Usage",
     "UsageReport",
     "UserInfo",

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from indoxrouter import config
-from indoxrouter.config import ApiKey, CallOptions
+from indoxrouter.calls import Call, Calls, File
+from indoxrouter.config import ApiKey, Dialect, Settings
+from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.probe import probe
 from indoxrouter.driver import Driver, log
 from indoxrouter.errors import IndoxRouterError, public
+from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
 from indoxrouter.responses import (
-    CatalogueEntry,
     ChatResponse,
     CompletionResponse,
     EmbeddingResponse,
     ImageResponse,
-    ModelInfo,
-    ProviderEntry,
-    UsageReport,
-    UserInfo,
+    SpeechResponse,
+    TranscriptionResponse,
 )
 from indoxrouter.streams import ChatStream
-from indoxrouter.wire import catalogue, decode, hosted
-from indoxrouter.wire.hosted import Date, Messages
-from indoxrouter.wire.messages import Request, Result
+from indoxrouter.wire.checks import IMAGE_SIZE, Date, Messages, diagnose
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=ChatResponse)
@@ -51,6 +48,7 @@ class Client:
         timeout: float | None = None,
         auto_refresh: bool = True,
         *,
+        dialect: Dialect = "indox",
         auth: Literal["login", "key"] | None = None,
         default_model: str | None = None,
         max_retries: int | None = None,
@@ -71,6 +69,8 @@ class Client:
         timeout: seconds for each attempt; on a stream, for the first event and between events.
             Unset: 15 to connect, log in and read the catalogue, 600 to wait for a generation.
         auto_refresh: whether to log in again when a token expires; if not, that is an error.
+        dialect: "openai" for OpenAI-compatible servers (vLLM, LiteLLM's proxy …), which need a base_url
+            and perhaps no key; it reads OPENAI_API_KEY and OPENAI_BASE_URL instead, and logs in nowhere.
         auth: "key" sends the API key itself as the bearer token, without a login.
         max_retries: further tries of each model; unset: 2. fallback_models: asked in turn after it.
         deadline: seconds for a whole call: login, retries, waits, fallbacks, streaming.
@@ -82,6 +82,7 @@ class Client:
             base_url,
             timeout,
             auto_refresh,
+            dialect=dialect,
             auth=auth,
             default_model=default_model,
             max_retries=max_retries,
@@ -94,7 +95,11 @@ class Client:
             env_file=env_file,
             allow_insecure=allow_insecure,
         )
+        self._start(settings)
+
+    def _start(self, settings: Settings) -> None:
         self._driver = Driver(settings)
+        self._calls = Calls(settings)
 
     def __enter__(self) -> Self:
         return self
@@ -166,16 +171,7 @@ class Client:
         `model` has the form provider/model; unset: openai/gpt-4o-mini or the client's default.
         `stream=True` returns a ChatStream, whatever `return_generator` says.
         """
-        options = config.options(params)
-        build = partial(
-            hosted.chat,
-            messages,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            stream=stream,
-            params=params,
-        )
-        return self._text(build, decode.chat, model, options, stream)
+        return self._stream_or_run(self._calls.chat(messages, model, temperature, max_tokens, stream, params))
 
     @overload
     def completion(
@@ -223,16 +219,7 @@ class Client:
         **params: Any,
     ) -> CompletionResponse | ChatStream:
         """Go on from a prompt. The parameters are those of `chat`."""
-        options = config.options(params)
-        build = partial(
-            hosted.completion,
-            prompt,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            stream=stream,
-            params=params,
-        )
-        return self._text(build, decode.completion, model, options, stream)
+        return self._stream_or_run(self._calls.completion(prompt, model, temperature, max_tokens, stream, params))
 
     @public
     def embeddings(self, text: str | Sequence[str], model: str | None = None, **params: Any) -> EmbeddingResponse:
@@ -241,13 +228,11 @@ class Client:
         `model` unset: openai/text-embedding-3-small. The client's fallback models are not used:
         vectors of different models can't be compared.
         """
-        options = config.options(params)
-        build = partial(hosted.embeddings, text, params=params)
-        return self._any(build, decode.embeddings, model or hosted.EMBEDDING_MODEL, options)
+        return self._run(self._calls.embeddings(text, model, params))
 
     @public
     def image(
-        self, prompt: str, model: str | None = None, size: str | None = hosted.IMAGE_SIZE, **params: Any
+        self, prompt: str, model: str | None = None, size: str | None = IMAGE_SIZE, **params: Any
     ) -> ImageResponse:
         """Draw images; each item of `data` has a `url` or a `b64_json`.
 
@@ -255,40 +240,69 @@ class Client:
         for a Google model is sent as its aspect ratio. Other fields: `n`, `quality`, `style`,
         `response_format`, `seed`, `negative_prompt`, `aspect_ratio` …
         """
-        options = config.options(params)
-        build = partial(hosted.image, prompt, size=size, params=params)
-        return self._any(build, decode.image, model or hosted.IMAGE_MODEL, options)
+        return self._run(self._calls.image(prompt, model, size, params))
 
     def images(self, prompt: str, model: str | None = None, size: str | None = None, **params: Any) -> ImageResponse:
         """The published package's name for `image`, with no default size."""
         return self.image(prompt, model, size, **params)
 
     @public
+    def speech(
+        self,
+        input: str,  # noqa: A002 - the API's name
+        model: str | None = None,
+        voice: str | None = None,
+        **params: Any,
+    ) -> SpeechResponse:
+        """Speak a text: the answer has the audio as `content`, or a `url` where the server gives one.
+
+        `model` unset: openai/tts-1. Other fields: `response_format`, `speed`, `instructions` …
+        """
+        return self._run(self._calls.speech(input, model, voice, params))
+
+    @public
+    def transcribe(self, file: File, model: str | None = None, **params: Any) -> TranscriptionResponse:
+        """Write down what is said in a file: its path, its bytes, or something open for reading.
+
+        `model` unset: openai/whisper-1. Other fields: `language`, `prompt`, `response_format`
+        (json, text, srt, vtt, verbose_json), `temperature`, `timestamp_granularities`.
+        """
+        return self._run(self._calls.transcribe(file, model, params))
+
+    @public
+    def translate_audio(self, file: File, model: str | None = None, **params: Any) -> TranscriptionResponse:
+        """Write down in English what is said in a file. The parameters are those of `transcribe`."""
+        return self._run(self._calls.translate_audio(file, model, params))
+
+    text_to_speech = speech
+    speech_to_text = transcribe
+
+    @public
     def providers(self, **options: Any) -> list[ProviderEntry]:
         """The providers, each with its models."""
-        return catalogue.providers(self._get(hosted.providers(), options))
+        return self._run(self._calls.providers(options))
 
     @public
     def models(self, provider: str | None = None, **options: Any) -> dict[str, list[CatalogueEntry]]:
         """Provider → its models with their prices; with `provider`, only that one's."""
-        return catalogue.models(self._get(hosted.models(provider), options), provider)
+        return self._run(self._calls.models(provider, options))
 
     @public
     def model_info(self, provider: str, model: str, **options: Any) -> ModelInfo:
         """One model's prices and limits."""
-        return catalogue.model_info(self._get(hosted.model_info(provider, model), options), provider, model)
+        return self._run(self._calls.model_info(provider, model, options))
 
     get_model_info = model_info
 
     @public
     def get_usage(self, start_date: Date | None = None, end_date: Date | None = None, **options: Any) -> UsageReport:
         """Requests, tokens and cost, by endpoint, provider, model and UTC day, both dates included."""
-        return catalogue.usage_report(self._get(hosted.usage(start_date, end_date), options))
+        return self._run(self._calls.get_usage(start_date, end_date, options))
 
     @public
     def get_user_info(self, **options: Any) -> UserInfo:
         """The account: its credits, tier and address."""
-        return catalogue.user_info(self._get(hosted.user_info(), options))
+        return self._run(self._calls.get_user_info(options))
 
     def test_connection(self) -> dict[str, Any]:
         """Whether a server answers at the base URL; never raises. It sends no key.
@@ -311,7 +325,7 @@ class Client:
 
         Keys: endpoint, issues, warnings, is_valid, data.
         """
-        return hosted.diagnose(endpoint, data)
+        return diagnose(endpoint, data)
 
     def enable_debug(self, level: int = logging.DEBUG) -> None:
         """Show the logger `indoxrouter` on stderr: methods, paths, status codes, never contents."""
@@ -325,36 +339,21 @@ class Client:
     def set_base_url(self, base_url: str) -> None:
         """Talk to another server from now on; token and cookies of the old one are forgotten."""
         old = self._driver
-        self._driver = Driver(old.settings.with_base_url(base_url))
+        self._start(old.settings.with_base_url(base_url))
         old.close()
 
     def close(self) -> None:
         """Close the idle connections. A closed client opens new ones if it is used again."""
         self._driver.close()
 
-    def _text(
-        self,
-        build: Callable[..., Request],
-        read: Callable[[Result], AnswerT],
-        model: str | None,
-        options: CallOptions,
-        stream: bool,
-    ) -> AnswerT | ChatStream:
-        settings = self._driver.settings
-        fallbacks = settings.fallback_models if options.fallback_models is None else options.fallback_models
-        requests = [build(model=name) for name in (model or settings.default_model, *fallbacks)]
-        if not stream:
-            return read(self._driver.call(requests, options))
-        return ChatStream(*self._driver.stream(requests, options), read)
+    def _run(self, call: Call[T]) -> T:
+        return call.read(self._driver.run(self._driver.plan(call)))
 
-    def _any(self, build: Callable[..., Request], read: Callable[[Result], T], model: str, options: CallOptions) -> T:
-        requests = [build(model=name) for name in (model, *(options.fallback_models or ()))]
-        return read(self._driver.call(requests, options))
-
-    def _get(self, request: Request, params: dict[str, Any]) -> Result:
-        options = config.options(params)
-        config.refuse_unknown(params)
-        return self._driver.call([request], options)
+    def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | ChatStream:
+        if not call.stream:
+            return self._run(call)
+        assembly = Assembly()
+        return ChatStream(self._driver.advance, self._driver.plan(call, assembly), assembly, call.read)
 
 
 IndoxRouter = Client

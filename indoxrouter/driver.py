@@ -7,20 +7,20 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from indoxrouter.config import CallOptions, Settings
+from indoxrouter.calls import Call
+from indoxrouter.config import Settings
 from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.login import AccessToken, Flight, Wait
-from indoxrouter.core.plan import Shared, call
+from indoxrouter.core.plan import Shared
+from indoxrouter.core.plan import call as plan_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
 from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
 from indoxrouter.errors import DeadlineExceededError
-from indoxrouter.streams import Advance
 from indoxrouter.transports.with_requests import Transport
-from indoxrouter.wire.messages import Request, Result
+from indoxrouter.wire.messages import Result
 
 log = logging.getLogger("indoxrouter")
 T = TypeVar("T")
@@ -36,13 +36,8 @@ class Driver:
         self._transport = Transport(settings)
         self._landing = threading.Condition()
 
-    def call(self, requests: Sequence[Request], options: CallOptions) -> Result:
-        return self.run(call(requests, options, self.shared, self.clock))
-
-    def stream(self, requests: Sequence[Request], options: CallOptions) -> tuple[Advance, Plan[Result], Assembly]:
-        """What a ChatStream runs on."""
-        assembly = Assembly()
-        return self.advance, call(requests, options, self.shared, self.clock, assembly), assembly
+    def plan(self, call: Call[Any], assembly: Assembly | None = None) -> Plan[Result]:
+        return plan_of(call.requests, call.options, self.shared, self.clock, assembly)
 
     def close(self) -> None:
         self._transport.close()

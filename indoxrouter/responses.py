@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from indoxrouter.errors import Attempt
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Attempt",
-    "CatalogueEntry",
     "ChatChunk",
     "ChatMessage",
     "ChatResponse",
@@ -26,11 +24,10 @@ __all__ = [
     "EmbeddingResponse",
     "GeneratedImage",
     "ImageResponse",
-    "ModelInfo",
-    "ProviderEntry",
+    "RateLimit",
+    "SpeechResponse",
+    "TranscriptionResponse",
     "Usage",
-    "UsageReport",
-    "UserInfo",
 ]
 
 
@@ -100,6 +97,18 @@ class Usage(Answer):
     cost_breakdown: dict[str, Any] | None = None
 
 
+@dataclass(slots=True)
+class RateLimit(Answer):
+    """What the server said is left, as of this answer. Resets are seconds from then."""
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens: float | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Generation(Answer):
     """What the answers of all generating calls share."""
@@ -119,6 +128,9 @@ class Generation(Answer):
     """ISO 8601."""
     duration_ms: float | None = None
     attempts: tuple[Attempt, ...] = field(default=(), repr=False)
+    rate_limit: RateLimit | None = None
+    cached: bool = False
+    """Whether it came from the client's cache: then nothing was sent, and its cost is 0."""
     raw: Any = field(default=None, repr=False)
     """The whole body, as the server sent it."""
 
@@ -174,6 +186,31 @@ class ImageResponse(Generation):
     data: list[GeneratedImage] = field(default_factory=list)
 
 
+@dataclass(slots=True, kw_only=True)
+class SpeechResponse(Generation):
+    """Spoken text: the audio itself, or where to fetch it."""
+
+    content: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class TranscriptionResponse(Generation):
+    """Written speech; `data` and `text` are the transcript, in the format that was asked for."""
+
+    data: str | None = None
+    language: str | None = None
+    duration: float | None = None
+    """Seconds of audio."""
+    segments: list[dict[str, Any]] | None = None
+    words: list[dict[str, Any]] | None = None
+
+    @property
+    def text(self) -> str | None:
+        return self.data
+
+
 @dataclass(slots=True)
 class ChatChunk(Answer):
     """A piece of a streamed answer; `data` and `str()` are its text, often empty."""
@@ -191,85 +228,3 @@ class ChatChunk(Answer):
 
     def __str__(self) -> str:
         return self.data
-
-
-@dataclass(slots=True)
-class ModelInfo(Answer):
-    """One model of the catalogue. Prices are US dollars per 1,000 tokens."""
-
-    name: str | None = None
-    provider: str | None = None
-    type: str | None = None
-    description: str | None = None
-    input_price_per_1k: Decimal | None = None
-    output_price_per_1k: Decimal | None = None
-    context_window: int | None = None
-    """In tokens."""
-    max_output_tokens: int | None = None
-    capabilities: list[str] | None = None
-    raw: Any = field(default=None, repr=False)
-
-
-class Record(dict[str, Any]):
-    """A dict whose keys are attributes too; a documented key that is missing reads as None."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return self[name]
-        if name in type(self).__annotations__:
-            return None
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *type(self).__annotations__, *self})
-
-
-class UsageReport(Record):
-    """Usage and billing of the account. Days are UTC."""
-
-    total_requests: int | None
-    total_cost: float | None
-    remaining_credits: float | None
-    total_tokens: dict[str, Any] | None
-    endpoints: dict[str, Any] | None
-    providers: dict[str, Any] | None
-    models: dict[str, Any] | None
-    daily_usage: list[dict[str, Any]] | None
-
-
-class UserInfo(Record):
-    """The account."""
-
-    id: int | str | None
-    username: str | None
-    email: str | None
-    first_name: str | None
-    last_name: str | None
-    is_active: bool | None
-    credits: float | None
-    app_credit: float | None
-    account_tier: str | None
-    created_at: str | None
-    metadata: dict[str, Any] | None
-    avatar_url: str | None
-
-
-class CatalogueEntry(Record):
-    """A model as the catalogue lists it, with the hosted router's own field names."""
-
-    modelName: str | None  # noqa: N815 - the wire's name
-    name: str | None
-    type: str | None
-    inputPricePer1KTokens: float | None  # noqa: N815 - the wire's name
-    outputPricePer1KTokens: float | None  # noqa: N815 - the wire's name
-    description: str | None
-    contextWindows: str | None  # noqa: N815 - the wire's name
-    output: str | None
-
-
-class ProviderEntry(Record):
-    """A provider and its models."""
-
-    id: str | None
-    name: str | None
-    models: list[CatalogueEntry] | None

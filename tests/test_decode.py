@@ -21,7 +21,8 @@ from indoxrouter import (
     UsageReport,
 )
 from indoxrouter.core.exchange import parsed
-from indoxrouter.responses import ChatMessage, GeneratedImage, Record
+from indoxrouter.records import Record
+from indoxrouter.responses import ChatMessage, GeneratedImage
 from indoxrouter.wire import catalogue, decode, hosted
 from indoxrouter.wire.chunks import EventReader
 from indoxrouter.wire.failures import Origin

@@ -20,12 +20,13 @@ from indoxrouter import (
     ServiceUnavailableError,
     ValidationError,
     config,
+    options,
 )
-from indoxrouter.config import CallOptions
 from indoxrouter.core.login import AccessToken
 from indoxrouter.core.plan import Shared, call
 from indoxrouter.core.policy import Clock, RetryBucket, wait_before_retry
 from indoxrouter.core.steps import Close, Grant, Next, Send, Sleep, Token
+from indoxrouter.options import CallOptions
 from indoxrouter.wire import hosted
 from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
 
@@ -65,8 +66,8 @@ class World:
         names = itertools.count(1)
         self.clock = Clock(lambda: self.time, lambda: 0.0, lambda: 1.0, lambda: f"id{next(names)}")
 
-    def run(self, *requests: Request, **options: Any) -> Result:
-        plan = call(requests, config.options(options), self.shared, self.clock)
+    def run(self, *requests: Request, **params: Any) -> Result:
+        plan = call(requests, options.split(params), self.shared, self.clock)
         step = next(plan)
         while True:
             result, failure = None, None
@@ -107,7 +108,8 @@ class World:
 
 def resolved(**settings: Any) -> config.Settings:
     given = {
-        "auth": None, "default_model": None, "max_retries": 2, "fallback_models": (), "deadline": None,
+        "dialect": "indox", "auth": None,
+        "default_model": None, "max_retries": 2, "fallback_models": (), "deadline": None,
         "max_connections": 4, "proxy": None, "verify": False, "default_headers": None, "env_file": None,
         "allow_insecure": False, **settings,
     }  # fmt: skip
@@ -447,9 +449,9 @@ class TestOptions:
             "fallbacks": ["a/b"],
             "deadline": None,
         }
-        options = config.options(params)
+        chosen = options.split(params)
         assert params == {"seed": 1}
-        assert options == CallOptions(timeout=5.0, fallback_models=("a/b",), extra_body={"x": 1})
+        assert chosen == CallOptions(timeout=5.0, fallback_models=("a/b",), extra_body={"x": 1})
 
     def test_extra_body_is_merged_at_the_top(self) -> None:
         world = World(GOOD)
@@ -467,7 +469,7 @@ class TestOptions:
     )  # fmt: skip
     def test_bad_ones_are_refused(self, bad: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):
-            config.options(bad)
+            options.split(bad)
 
     @pytest.mark.parametrize("bad", [object(), float("nan"), {1, 2}, b"bytes"])
     def test_what_has_no_json_form_is_refused_before_the_login(self, bad: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from indoxrouter import Client, ConfigurationError, IndoxRouterError, errors
-from indoxrouter.config import CallOptions
+from indoxrouter.options import CallOptions
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.sandbox.faults import Fault
 

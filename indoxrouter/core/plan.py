@@ -6,12 +6,11 @@ driver in a client carries the steps out. Nothing here reads a clock or a socket
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from indoxrouter.config import CallOptions, Settings
+from indoxrouter.config import Settings
 from indoxrouter.core import policy
 from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.exchange import Limits, begin, parsed, read, target_of
@@ -27,6 +26,8 @@ from indoxrouter.errors import (
     Outcome,
     ValidationError,
 )
+from indoxrouter.options import CallOptions
+from indoxrouter.wire.bodies import encoded
 from indoxrouter.wire.failures import Origin, from_reply
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result
 
@@ -40,6 +41,8 @@ class Shared:
         self.bucket = RetryBucket()
         self.possible_double_charges = 0
         """Paid requests that were repeated although the first may have been carried out."""
+        self.refused_fields: set[str] = set()
+        """Fields that only we ask for, and that this server has refused."""
 
 
 def call(
@@ -54,9 +57,10 @@ def call(
     A streaming request fills `assembly` and emits its chunks on the way to its result.
     """
     run = _Call(options, shared, clock)
-    bodies = [_encoded(request, options.extra_body) for request in requests]
+    for request in requests:
+        encoded(request, options.extra_body)  # bad input is found before anything is sent
     try:
-        answer = yield from run.first_answer(requests, bodies)
+        answer = yield from run.first_answer(requests)
         if assembly is None or not isinstance(answer.body, Feed):
             return answer
         assembly.opened(answer)
@@ -83,11 +87,11 @@ class _Call:
         self._drawn = 0
         self._login_failed = False
 
-    def first_answer(self, requests: Sequence[Request], bodies: Sequence[bytes | None]) -> Plan[Result]:
+    def first_answer(self, requests: Sequence[Request]) -> Plan[Result]:
         """What the first model answers that answers at all; for a stream, its body is a Feed."""
-        for n, (request, body) in enumerate(zip(requests, bodies, strict=True)):
+        for n, request in enumerate(requests):
             try:
-                return (yield from self._with_retries(request, body, self._idempotency_key(request, n)))
+                return (yield from self._as_the_server_takes_it(request, n))
             except IndoxRouterError as error:
                 last = n + 1 == len(requests)
                 if last or self._login_failed or not policy.may_fall_back(request, error):
@@ -103,11 +107,26 @@ class _Call:
         error.attempts = tuple(self._attempts)
         return error
 
-    def _with_retries(self, request: Request, body: bytes | None, key: str | None) -> Plan[Result]:
+    def _as_the_server_takes_it(self, request: Request, n: int) -> Plan[Result]:
+        """The answer to the request, or to what is left of it without fields that only we asked for."""
+        refused = self._shared.refused_fields
+        request = request.without(request.optional & refused)
+        try:
+            return (yield from self._with_retries(request, self._idempotency_key(request, n)))
+        except APIError as error:
+            if not request.optional or error.status_code not in (400, 422):
+                raise
+        plainer = request.without(request.optional)
+        answer = yield from self._with_retries(plainer, self._idempotency_key(plainer, n, "-plain"))
+        refused |= request.optional
+        return answer
+
+    def _with_retries(self, request: Request, key: str | None) -> Plan[Result]:
+        body, headers = encoded(request, self._options.extra_body)
         retry, repeated = 0, False
         while True:
             try:
-                answer = yield from self._attempt(request, body, key)
+                answer = yield from self._attempt(request, body, {**headers, **_idempotency(key)})
             except IndoxRouterError as error:
                 wait = self._wait_before(retry, request, error, repeated)
                 if wait is None:
@@ -120,14 +139,14 @@ class _Call:
             yield from sleep(wait)
             retry += 1
 
-    def _attempt(self, request: Request, body: bytes | None, key: str | None) -> Plan[Result]:
+    def _attempt(self, request: Request, body: bytes | None, headers: Mapping[str, str]) -> Plan[Result]:
         """One answer: at the current path or, after a 404, an older one; with a fresh token after a 401."""
         paths = list(request.paths)
         not_there: APIError | None = None
         grant = yield from self._token(None)
         while True:
             try:
-                return (yield from self._exchange(request, paths[0], body, key, grant.token))
+                return (yield from self._exchange(request, paths[0], body, headers, grant.token))
             except APIError as error:
                 failure = error
             if failure.status_code == 404 and len(paths) > 1:
@@ -157,10 +176,10 @@ class _Call:
         return grant
 
     def _exchange(
-        self, request: Request, path: str, body: bytes | None, key: str | None, token: AccessToken
+        self, request: Request, path: str, body: bytes | None, headers: Mapping[str, str], token: AccessToken
     ) -> Plan[Result]:
         self._check_deadline()
-        http = HttpRequest(request.method, f"{token.base}/{path}", self._headers(body, key, token), body)
+        http = HttpRequest(request.method, f"{token.base}/{path}", self._headers(headers, token), body)
         started = self._clock.now()
         seconds = policy.time_limit(request, self._timeout)
         until = started + seconds if self._deadline is None else min(started + seconds, self._deadline)
@@ -183,9 +202,12 @@ class _Call:
             feed = Feed(reply, origin, idle, self._deadline, self._clock)
             yield from feed.first(limits, request)
             return feed
-        content = yield from read(reply, limits, origin.target)
+        cap = policy.MEDIA_CAP if request.content else policy.JSON_CAP
+        content = yield from read(reply, limits, origin.target, cap)
         if not 200 <= reply.status < 300:
             raise from_reply(origin, reply.status, reply.headers, content)
+        if request.content and "json" not in reply.headers.get("content-type", ""):
+            return content
         return parsed(origin, reply, content)
 
     def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
@@ -210,26 +232,25 @@ class _Call:
         if self._deadline is not None and self._clock.now() >= self._deadline:
             raise DeadlineExceededError("the deadline of the call passed before it was sent", outcome="not_sent")
 
-    def _idempotency_key(self, request: Request, n: int) -> str | None:
-        """One key per model: another body under the same key is an error."""
+    def _idempotency_key(self, request: Request, n: int, suffix: str = "") -> str | None:
+        """One key per model and body: another body under the same key is an error."""
         if request.kind not in policy.PAID:
             return None
         given = self._options.idempotency_key
         if given is None:
             return self._clock.new_id()
-        return given if n == 0 else f"{given}-{n}"
+        return given + (f"-{n}" if n else "") + suffix
 
-    def _headers(self, body: bytes | None, key: str | None, token: AccessToken) -> dict[str, str]:
+    def _headers(self, of_request: Mapping[str, str], token: AccessToken) -> dict[str, str]:
         headers = {
             **COMMON_HEADERS,
-            **({"Content-Type": "application/json"} if body is not None else {}),
+            **of_request,
             **self._shared.settings.default_headers,
             **self._options.extra_headers,
-            "Authorization": f"Bearer {token.value}",
             "X-Client-Request-Id": self._id,
         }
-        if key is not None:
-            headers["Idempotency-Key"] = key
+        if token.value:
+            headers["Authorization"] = f"Bearer {token.value}"
         if token.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in token.cookies.items())
         return headers
@@ -251,17 +272,5 @@ class _Call:
         self._attempts.append(Attempt(request.model, status, outcome, self._clock.now() - started, None, why))
 
 
-def _encoded(request: Request, extra: Mapping[str, Any]) -> bytes | None:
-    if request.body is None:
-        return None
-    try:
-        text = json.dumps({**request.body, **extra}, allow_nan=False, separators=(",", ":"), default=_jsonable)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValidationError(f"the parameters can't be sent as JSON: {type(error).__name__}: {error}"[:200]) from None
-    return text.encode()
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
+def _idempotency(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": key}

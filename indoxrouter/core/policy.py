@@ -21,8 +21,10 @@ LONGEST_WAIT = 120.0
 """Seconds: a server that asks for more gets no retry, its error is raised at once."""
 JSON_CAP = 64 * 2**20
 """Decoded bytes that a JSON answer may have."""
+MEDIA_CAP = 2 * 2**30
+"""Decoded bytes that audio or a file may have."""
 
-PAID: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image"})
+PAID: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image", "speech", "transcription"})
 REPEATABLE: frozenset[Kind] = frozenset({"chat", "completion", "embeddings"})
 """Paid calls that may be repeated once, under the same idempotency key, after an unknown outcome."""
 FALLBACK_STATUSES = frozenset({404, 408, 425, 429, 503, 529})
@@ -44,7 +46,9 @@ class Clock(NamedTuple):
 
 def time_limit(request: Request, timeout: float | None) -> float:
     """Seconds for one attempt; on a stream, for its first event and between events."""
-    return timeout if timeout is not None else GENERATION if request.kind in PAID else CONNECT
+    if timeout is not None:
+        return timeout
+    return GENERATION if request.kind in PAID or request.kind == "file" else CONNECT
 
 
 def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_in: bool) -> bool:

@@ -65,6 +65,7 @@ class App:
             call.end()
 
     def close(self) -> None:
+        self._openai.close()
         self.ledger.close()
 
     async def _serve(self, call: Call, controls: bool, scope: Scope, receive: Receive, send: Send) -> None:

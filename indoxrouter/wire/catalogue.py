@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from indoxrouter.errors import ProviderNotFoundError
-from indoxrouter.responses import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
-from indoxrouter.wire.decode import mapping, not_understood, number, objects, text
+from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
+from indoxrouter.wire.decode import not_understood
+from indoxrouter.wire.fields import mapping, number, objects, text
 from indoxrouter.wire.messages import Result
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from indoxrouter.errors import StreamError
 from indoxrouter.responses import ChatChunk
-from indoxrouter.wire.decode import mapping, number, objects, sequence, text, unfinished, usage
+from indoxrouter.wire.decode import unfinished
 from indoxrouter.wire.failures import Origin, from_body
+from indoxrouter.wire.fields import mapping, number, objects, sequence, text, usage
 
 
 @dataclass(slots=True)

@@ -6,9 +6,11 @@ that holds no answer at all is an APIError.
 
 from __future__ import annotations
 
-import math
+import array
+import base64
+import json
+import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from indoxrouter.errors import APIError
@@ -18,7 +20,22 @@ from indoxrouter.responses import (
     EmbeddingResponse,
     GeneratedImage,
     ImageResponse,
+    SpeechResponse,
+    TranscriptionResponse,
     Usage,
+)
+from indoxrouter.wire.fields import (
+    cost_header,
+    fraction,
+    mapping,
+    moment,
+    number,
+    objects,
+    rate_limit,
+    sequence,
+    text,
+    usage,
+    whole,
 )
 from indoxrouter.wire.messages import Result
 
@@ -41,10 +58,11 @@ def embeddings(result: Result) -> EmbeddingResponse:
     if rows and all(number(item) is not None for item in rows):
         rows = [rows]  # one bare vector
     found = [row.get("embedding") if isinstance(row, dict) else row for row in _by_index(rows)]
-    vectors = [vector for vector in found if isinstance(vector, list)]
+    read = [_floats(vector) if isinstance(vector, str) else vector for vector in found]
+    vectors = [vector for vector in read if isinstance(vector, list)]
     if len(vectors) < len(found):
         raise not_understood(result)
-    size = _whole(body.get("dimensions")) or (len(vectors[0]) if vectors else None)
+    size = whole(body.get("dimensions")) or (len(vectors[0] or ()) if vectors else None)
     return EmbeddingResponse(data=vectors, dimensions=size, **_shared(result, body))
 
 
@@ -58,27 +76,45 @@ def image(result: Result) -> ImageResponse:
     return ImageResponse(data=[_generated_image(row) for row in rows], **_shared(result, body))
 
 
-def usage(value: Any) -> Usage | None:
-    """The usage of one call, in the router's field names, OpenAI's or the hub's; None: not known."""
-    if not isinstance(value, dict):
-        return None
-    into = mapping(value.get("input_tokens_details") or value.get("prompt_tokens_details"))
-    out = mapping(value.get("output_tokens_details") or value.get("completion_tokens_details"))
-    breakdown = value.get("cost_breakdown")
-    return Usage(
-        tokens_prompt=_first(value, "tokens_prompt", "prompt_tokens", "input_tokens"),
-        tokens_completion=_first(value, "tokens_completion", "completion_tokens", "output_tokens"),
-        tokens_total=_first(value, "tokens_total", "total_tokens"),
-        cost=_float(value.get("cost")),
-        latency=_float(value.get("latency")),
-        timestamp=text(value.get("timestamp")),
-        cache_read_tokens=_first({**into, **value}, "cache_read_tokens", "cached_tokens"),
-        cache_write_tokens=_first(value, "cache_write_tokens"),
-        reasoning_tokens=_first({**out, **value}, "reasoning_tokens"),
-        web_search_count=_first(value, "web_search_count"),
-        request_count=_first(value, "request_count"),
-        cost_breakdown=breakdown if isinstance(breakdown, dict) else None,
+def speech(result: Result) -> SpeechResponse:
+    """The audio itself from one kind of server, its URL from the other."""
+    if isinstance(result.body, bytes):
+        kind = result.headers.get("content-type")
+        return SpeechResponse(content=result.body, content_type=kind, **_shared(result, {}))
+    body = _unwrapped(result)
+    found = body.get("data")
+    url = found if isinstance(found, str) else mapping(found).get("url")
+    if not isinstance(url, str):
+        raise not_understood(result)
+    return SpeechResponse(data=found, url=url, **_shared(result, body))
+
+
+def transcription(result: Result) -> TranscriptionResponse:
+    if isinstance(result.body, bytes):
+        written = result.body.decode("utf-8", "replace")
+        return TranscriptionResponse(data=written, **_shared(result, {}))
+    body = _unwrapped(result)
+    inner = {**mapping(body.get("data")), **body}
+    written_text = text(inner.get("text")) or text(inner.get("data"))
+    if written_text is None:
+        raise not_understood(result)
+    return TranscriptionResponse(
+        data=written_text,
+        language=text(inner.get("language")),
+        duration=fraction(inner.get("duration", mapping(body.get("usage")).get("duration_seconds"))),
+        segments=objects(inner.get("segments")) or None,
+        words=objects(inner.get("words")) or None,
+        **_shared(result, body),
     )
+
+
+def body(result: Result) -> Any:
+    """The answer as it is."""
+    return result.body
+
+
+def content(result: Result) -> bytes:
+    return result.body if isinstance(result.body, bytes) else json.dumps(result.body).encode()
 
 
 def not_understood(result: Result) -> APIError:
@@ -103,6 +139,7 @@ def server_request_id(result: Result) -> str | None:
         or text(mapping(body.get("metadata")).get("request_id"))
         or text(inner.get("request_id"))
         or result.headers.get("x-request-id")
+        or result.headers.get("x-litellm-call-id")
         or text(body.get("id"))
     )
 
@@ -184,6 +221,10 @@ def _unwrapped(result: Result) -> Mapping[str, Any]:
 
 def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
     raw = body.get("raw_response")
+    used = usage(body.get("usage"))
+    if (cost := cost_header(result.headers)) is not None:
+        used = used or Usage()
+        used.cost = cost if used.cost is None else used.cost
     model = text(body.get("model")) or result.request.model
     named = next((name for name in (model, result.request.model) if name and "/" in name), "")
     success = body.get("success")
@@ -192,13 +233,14 @@ def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
         "provider": text(body.get("provider")) or named.partition("/")[0] or None,
         "success": success if isinstance(success, bool) else True,
         "message": text(body.get("message")),
-        "usage": usage(body.get("usage")),
+        "usage": used,
         "raw_response": raw if raw is not None else result.body,
         "request_id": server_request_id(result) or result.client_request_id,
         "client_request_id": result.client_request_id,
-        "created_at": _moment(body.get("created_at", body.get("created"))),
-        "duration_ms": _float(body.get("duration_ms")),
+        "created_at": moment(body.get("created_at", body.get("created"))),
+        "duration_ms": fraction(body.get("duration_ms")),
         "attempts": result.attempts,
+        "rate_limit": rate_limit(result.headers),
         "raw": result.body,
     }
 
@@ -210,57 +252,20 @@ def _generated_image(row: Any) -> GeneratedImage:
     return GeneratedImage(text(found.get("url")), text(found.get("b64_json")), text(found.get("revised_prompt")))
 
 
+def _floats(packed: str) -> list[float] | None:
+    """A vector that came as base64 of little-endian float32."""
+    try:
+        numbers = array.array("f", base64.b64decode(packed, validate=True))
+    except ValueError:
+        return None
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
+
+
 def _by_index(rows: list[Any]) -> list[Any]:
     """Rows in the order of their `index`, where each has one."""
-    places = [_whole(row.get("index")) if isinstance(row, dict) else None for row in rows]
+    places = [whole(row.get("index")) if isinstance(row, dict) else None for row in rows]
     if any(place is None for place in places):
         return rows
     return [row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: pair[0] or 0)]
-
-
-def _moment(value: Any) -> str | None:
-    if (seconds := number(value)) is None:
-        return text(value)
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat()
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def number(value: Any) -> int | float | None:
-    """A finite number; NaN, Infinity, booleans and text are not known numbers."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if isinstance(value, int) or math.isfinite(value) else None
-
-
-def _float(value: Any) -> float | None:
-    try:
-        return None if (found := number(value)) is None else float(found)
-    except OverflowError:
-        return None
-
-
-def _whole(value: Any) -> int | None:
-    return None if (found := number(value)) is None else int(found)
-
-
-def _first(value: Mapping[str, Any], *names: str) -> int | None:
-    return next((found for name in names if (found := _whole(value.get(name))) is not None), None)
-
-
-def text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def sequence(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) and value else None
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list; anything else in it is passed over."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

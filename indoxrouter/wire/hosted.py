@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import datetime
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import Any, NoReturn
+from urllib.parse import urlencode
 
-from indoxrouter.errors import ValidationError
-from indoxrouter.responses import ChatMessage
-from indoxrouter.wire.messages import Kind, Request
+from indoxrouter.errors import ConfigurationError, ValidationError
+from indoxrouter.wire.checks import (
+    Date,
+    DefaultSize,
+    Messages,
+    check_model,
+    check_text,
+    checked_texts,
+    count_choices,
+    day,
+    path_part,
+    plain_messages,
+)
+from indoxrouter.wire.messages import FilePart, Kind, Request
 
-CHAT, COMPLETIONS, EMBEDDINGS, IMAGES = "chat/completions", "completions", "embeddings", "images/generations"
-EMBEDDING_MODEL = "openai/text-embedding-3-small"
-IMAGE_MODEL = "openai/dall-e-3"
+DEFAULT_MODELS: Mapping[Kind, str] = {
+    "chat": "openai/gpt-4o-mini",
+    "completion": "openai/gpt-4o-mini",
+    "embeddings": "openai/text-embedding-3-small",
+    "image": "openai/dall-e-3",
+    "speech": "openai/tts-1",
+    "transcription": "openai/whisper-1",
+}
 
 _TEXT_FIELDS = frozenset({"top_p", "frequency_penalty", "presence_penalty", "byok_api_key"})
-_IMAGE_FIELDS = frozenset(
-    {
-        *(
-            "n",
-            "quality",
-            "style",
-            "response_format",
-            "user",
-            "background",
-            "moderation",
-            "output_compression",
-        ),
-        *(
-            "output_format",
-            "negative_prompt",
-            "guidance_scale",
-            "seed",
-            "safety_filter_level",
-            "person_generation",
-        ),
-        *("include_safety_attributes", "include_rai_reason", "language", "output_mime_type", "add_watermark"),
-        *("enhance_prompt", "aspect_ratio", "byok_api_key"),
-    }
+_IMAGE_FIELDS = frozenset({
+    "n", "quality", "style", "response_format", "user", "background", "moderation", "output_compression",
+    "output_format", "negative_prompt", "guidance_scale", "seed", "safety_filter_level", "person_generation",
+    "include_safety_attributes", "include_rai_reason", "language", "output_mime_type", "add_watermark",
+    "enhance_prompt", "aspect_ratio", "byok_api_key",
+})  # fmt: skip
+_SPEECH_FIELDS = frozenset({"instructions", "response_format", "speed", "byok_api_key"})
+_LISTENING_FIELDS = frozenset(
+    {"language", "prompt", "response_format", "temperature", "timestamp_granularities", "byok_api_key"}
 )
 _REFUSE_SMALL = ("dall-e-3", "gpt-image-")
 _ASPECTS = {
@@ -52,18 +54,6 @@ _ASPECTS = {
 }
 
 
-class DefaultSize(str):
-    """An image size that nobody asked for: sent only to models that take it."""
-
-    __slots__ = ()
-
-
-IMAGE_SIZE = DefaultSize("512x512")
-
-Messages = Sequence[Mapping[str, Any] | ChatMessage]
-Date = str | datetime.date
-
-
 def chat(
     messages: Messages,
     *,
@@ -73,10 +63,8 @@ def chat(
     stream: bool,
     params: Mapping[str, Any],
 ) -> Request:
-    if problems := message_problems(messages):
-        raise ValidationError(problems[0])
-    plain = [_plain_message(message) for message in messages]
-    return _text_request("chat", CHAT, {"messages": plain}, model, temperature, max_tokens, stream, params)
+    asked = {"messages": plain_messages(messages)}
+    return _text_request("chat", "chat/completions", asked, model, temperature, max_tokens, stream, params)
 
 
 def completion(
@@ -88,29 +76,47 @@ def completion(
     stream: bool,
     params: Mapping[str, Any],
 ) -> Request:
-    _check_text("prompt", prompt)
-    return _text_request("completion", COMPLETIONS, {"prompt": prompt}, model, temperature, max_tokens, stream, params)
+    check_text("prompt", prompt)
+    return _text_request(
+        "completion", "completions", {"prompt": prompt}, model, temperature, max_tokens, stream, params
+    )
 
 
 def embeddings(text: str | Sequence[str], *, model: str, params: Mapping[str, Any]) -> Request:
-    texts = [text] if isinstance(text, str) else list(text) if isinstance(text, Sequence) else None
-    if not texts or not all(isinstance(item, str) for item in texts):
-        raise ValidationError("text must be a string or a list of at least one string")
+    texts = checked_texts(text)
     check_model(model)
     named, rest = _split(params, frozenset({"byok_api_key"}))
     body = {"text": texts, "model": model, **named, "additional_params": rest}
-    return Request("embeddings", "POST", (EMBEDDINGS,), body, model, names="model")
+    return Request("embeddings", "POST", ("embeddings",), body, model=model, names="model")
 
 
 def image(prompt: str, *, model: str, size: str | None, params: Mapping[str, Any]) -> Request:
-    _check_text("prompt", prompt)
+    check_text("prompt", prompt)
     check_model(model)
     named, rest = _split(params, _IMAGE_FIELDS)
     body = {"prompt": prompt, "model": model, **named}
     body |= _size_for(model, size, "aspect_ratio" in body)
     if rest:
         body["additional_params"] = rest
-    return Request("image", "POST", (IMAGES,), body, model, names="model")
+    return Request("image", "POST", ("images/generations",), body, model=model, names="model")
+
+
+def speech(text: str, *, model: str, voice: str | None, params: Mapping[str, Any]) -> Request:
+    check_text("input", text)
+    check_model(model)
+    named, rest = _split(params, _SPEECH_FIELDS)
+    body = {"input": text, "model": model, **({"voice": voice} if voice is not None else {}), **named}
+    if rest:
+        body["additional_params"] = rest
+    return Request("speech", "POST", ("audio/tts/generations",), body, model=model, names="model", content=True)
+
+
+def transcribe(file: FilePart, *, model: str, params: Mapping[str, Any]) -> Request:
+    return _listening("audio/stt/transcriptions", file, model, params)
+
+
+def translate_audio(file: FilePart, *, model: str, params: Mapping[str, Any]) -> Request:
+    return _listening("audio/stt/translations", file, model, params)
 
 
 def models(provider: str | None = None) -> Request:
@@ -131,7 +137,7 @@ def model_info(provider: str, model: str) -> Request:
 
 
 def usage(start_date: Date | None = None, end_date: Date | None = None) -> Request:
-    dates = {"start_date": _day("start_date", start_date), "end_date": _day("end_date", end_date)}
+    dates = {"start_date": day("start_date", start_date), "end_date": day("end_date", end_date)}
     if dates["start_date"] and dates["end_date"] and dates["start_date"] > dates["end_date"]:
         raise ValidationError("start_date is after end_date")
     query = urlencode({name: day for name, day in dates.items() if day})
@@ -141,70 +147,6 @@ def usage(start_date: Date | None = None, end_date: Date | None = None) -> Reque
 
 def user_info() -> Request:
     return Request("account", "GET", ("user/me",))
-
-
-def message_problems(messages: Any) -> list[str]:
-    """What keeps `messages` from being sent, each in one sentence that quotes none of them."""
-    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
-        return [f"messages must be a list, not {type(messages).__name__}"]
-    if not messages:
-        return ["messages is empty: pass at least one message"]
-    problems = []
-    for n, message in enumerate(messages):
-        if not isinstance(message, Mapping):
-            problems.append(f"messages[{n}] must be a dict or a ChatMessage, not {type(message).__name__}")
-        elif not isinstance(message.get("role"), str) or not message["role"]:
-            problems.append(f"messages[{n}] has no role")
-        elif "content" not in message and not (message.get("tool_calls") or message.get("function_call")):
-            problems.append(f"messages[{n}] has no content")
-        elif not isinstance(message.get("content"), str | Sequence | None) or isinstance(message.get("content"), bytes):
-            problems.append(f"messages[{n}].content must be text or a list of parts")
-    return problems
-
-
-def diagnose(endpoint: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What would be wrong with a body for an endpoint; nothing is sent."""
-    issues: list[str] = []
-    warnings: list[str] = []
-    endpoint_path = endpoint.strip("/").removeprefix("api/").removeprefix("v1/")
-    if endpoint_path in (CHAT, COMPLETIONS, EMBEDDINGS, IMAGES):
-        model = data.get("model")
-        if model is None:
-            warnings.append("no model given: the default model will be used")
-        elif not isinstance(model, str) or not model:
-            issues.append(f"model must be a string, not {type(model).__name__}")
-        elif "/" not in model:
-            warnings.append("the model has no provider prefix, as in 'openai/gpt-4o-mini': it is sent as it is")
-        elif not all(model.split("/", 1)):
-            issues.append("the model must have the form 'provider/model'")
-    if endpoint_path == CHAT:
-        issues += message_problems(data["messages"]) if "messages" in data else ["no messages given"]
-    elif endpoint_path in (COMPLETIONS, IMAGES) and not isinstance(data.get("prompt"), str):
-        issues.append(f"prompt must be a string, not {type(data.get('prompt')).__name__}")
-    elif endpoint_path == EMBEDDINGS and not isinstance(data.get("text"), str | list):
-        issues.append("text must be a string or a list of strings")
-    return {
-        "endpoint": endpoint,
-        "issues": issues,
-        "warnings": warnings,
-        "is_valid": not issues,
-        "data": data,
-    }
-
-
-def check_model(model: Any) -> None:
-    if not isinstance(model, str) or not model.strip():
-        raise ValidationError("model must be a non-empty string, as in 'openai/gpt-4o-mini'")
-
-
-def path_part(name: str, value: Any) -> str:
-    """An id as one path segment."""
-    if not isinstance(value, str) or not value or value in (".", ".."):
-        raise ValidationError(f"{name} must be a non-empty string")
-    try:
-        return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise ValidationError(f"{name} is not valid Unicode text") from None
 
 
 def _text_request(
@@ -224,8 +166,33 @@ def _text_request(
         body["temperature"] = temperature
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
-    n = rest.get("n")
-    return Request(kind, "POST", (path,), body, model, stream, n if type(n) is int and n > 1 else 1, "model")
+    return Request(kind, "POST", (path,), body, model=model, stream=stream, choices=count_choices(rest), names="model")
+
+
+def _listening(path: str, file: FilePart, model: str, params: Mapping[str, Any]) -> Request:
+    check_model(model)
+    named, rest = _split(params, _LISTENING_FIELDS)
+    granularities = named.get("timestamp_granularities")
+    if isinstance(granularities, list | tuple):
+        named["timestamp_granularities"] = json.dumps(list(granularities))
+    body = {"model": model, **named, **rest}
+    return Request("transcription", "POST", (path,), body, file, model=model, names="model", content=True)
+
+
+def create_file(file: FilePart, *, purpose: str, params: Mapping[str, Any]) -> NoReturn:  # noqa: ARG001 - for all
+    raise ConfigurationError(_NO_FILES)
+
+
+def list_files() -> NoReturn:
+    raise ConfigurationError(_NO_FILES)
+
+
+def retrieve_file(file_id: str) -> NoReturn:  # noqa: ARG001 - for all
+    raise ConfigurationError(_NO_FILES)
+
+
+file_content = delete_file = retrieve_file
+_NO_FILES = "the hosted router keeps no files: this needs an OpenAI-compatible server"
 
 
 def _split(params: Mapping[str, Any], names: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -238,39 +205,14 @@ def _split(params: Mapping[str, Any], names: frozenset[str]) -> tuple[dict[str, 
     return named, {**(given or {}), **rest}
 
 
-def _plain_message(message: Mapping[str, Any] | ChatMessage) -> Mapping[str, Any]:
-    if not isinstance(message, ChatMessage):
-        return message if isinstance(message, dict) else dict(message)
-    return {name: value for name, value in message.items() if value is not None or name == "content"}
-
-
-def _check_text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise ValidationError(f"{name} must be a string, not {type(value).__name__}")
-
-
 def _size_for(model: str, size: str | None, has_aspect: bool) -> dict[str, str]:
     """The size in the form that the model takes; the default one only where it will be accepted."""
     if size is None:
         return {}
-    _check_text("size", size)
+    check_text("size", size)
     if isinstance(size, DefaultSize):
         refused = model.startswith(("google/", "xai/")) or model.partition("/")[2].startswith(_REFUSE_SMALL)
         return {} if refused or model.startswith(_REFUSE_SMALL) else {"size": str(size)}
     if model.startswith("google/") and (":" in size or size in _ASPECTS):
         return {} if has_aspect else {"aspect_ratio": _ASPECTS.get(size, size)}
     return {"size": size}
-
-
-def _day(name: str, value: Date | None) -> str | None:
-    """A date as YYYY-MM-DD, in UTC where it has a time zone."""
-    if value is None:
-        return None
-    if isinstance(value, datetime.datetime):
-        return (value.astimezone(datetime.UTC) if value.tzinfo else value).date().isoformat()
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    try:
-        return datetime.datetime.strptime(value, "%Y-%m-%d").date().isoformat()
-    except (TypeError, ValueError):
-        raise ValidationError(f"{name} must be a date or text as YYYY-MM-DD") from None

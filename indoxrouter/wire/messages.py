@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from indoxrouter.errors import Attempt
 from indoxrouter.wire.encoding import ACCEPTED
 
-Kind = Literal["chat", "completion", "embeddings", "image", "catalogue", "account"]
+Kind = Literal["chat", "completion", "embeddings", "image", "speech", "transcription", "file", "catalogue", "account"]
+
+
+class FilePart(NamedTuple):
+    """The file of a multipart request."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +25,35 @@ class Request:
     """One call, before a server, a token and a time limit are chosen for it."""
 
     kind: Kind
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     paths: tuple[str, ...]
     """Relative to the versioned base. The later ones are asked only after a 404."""
     body: Mapping[str, Any] | None = field(default=None, repr=False)
+    file: FilePart | None = field(default=None, repr=False)
+    """Makes it a multipart request, whose fields are the body."""
     model: str | None = None
     stream: bool = False
     choices: int = 1
     """How many answers were asked for: a stream is not complete before each has ended."""
     names: Literal["model", "provider"] | None = None
     """What a 404 says does not exist."""
+    optional: frozenset[str] = frozenset()
+    """Fields of the body that only we asked for: a server that refuses them is asked without."""
+    content: bool = False
+    """Whether the answer may be other than JSON: audio, text, a file."""
+
+    def without(self, names: frozenset[str]) -> Request:
+        if not names:
+            return self
+        body = {name: value for name, value in (self.body or {}).items() if name not in names}
+        return replace(self, body=body, optional=self.optional - names)
 
     def private_texts(self) -> list[str]:
         """The caller's own words, which no error message may repeat."""
         body = self.body or {}
-        return [text for name in ("messages", "prompt", "text", "byok_api_key") for text in _texts(body.get(name))]
+        return [
+            text for name in ("messages", "prompt", "text", "input", "byok_api_key") for text in _texts(body.get(name))
+        ]
 
 
 def _texts(value: Any) -> list[str]:

@@ -16,6 +16,8 @@ from indoxrouter.sandbox.desk import JSON, Desk
 from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.errors import detail
 from indoxrouter.sandbox.gallery import Gallery
+from indoxrouter.sandbox.openai_api.audio import OpenAIAudio
+from indoxrouter.sandbox.openai_api.files import OpenAIFiles
 from indoxrouter.sandbox.openai_api.generations import OpenAIGenerations
 from indoxrouter.sandbox.openai_api.ratelimits import RateLimits
 from indoxrouter.sandbox.settings import Settings
@@ -32,11 +34,21 @@ class OpenAIDoor:
         self._settings = settings
         self._rates = RateLimits()
         generations = OpenAIGenerations(settings, desk, gallery)
+        audio = OpenAIAudio(desk)
+        self._files = files = OpenAIFiles()
         self.endpoints: list[tuple[str, str, Endpoint]] = [
-            *(("POST", path, endpoint) for path, endpoint in generations.endpoints.items()),
+            *(("POST", path, endpoint) for path, endpoint in (generations.endpoints | audio.endpoints).items()),
+            ("POST", "files", files.create),
+            ("GET", "files", files.list),
+            ("GET", "files/{file}", files.retrieve),
+            ("GET", "files/{file}/content", files.content),
+            ("DELETE", "files/{file}", files.delete),
             ("GET", "models", self._models),
             ("GET", "models/{model:path}", self._model),
         ]
+
+    def close(self) -> None:
+        self._files.close()
 
     def check(self, authorization: str | None) -> None:
         """Refuses a call without the key, unless none is required."""

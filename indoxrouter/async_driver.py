@@ -1,0 +1,138 @@
+"""The driver for asyncio: carries out the steps of plans with aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import uuid
+from typing import Any, TypeVar
+
+from indoxrouter.config import Settings
+from indoxrouter.core.login import AccessToken, Flight, Wait
+from indoxrouter.core.plan import Shared
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.sign_in import acquire
+from indoxrouter.core.steps import Close, Closed, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
+from indoxrouter.driver import log
+from indoxrouter.errors import DeadlineExceededError
+from indoxrouter.transports.with_aiohttp import AsyncTransport
+
+T = TypeVar("T")
+
+
+class AsyncDriver:
+    """One server's settings, login and connections, for tasks of one or several event loops."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.shared = Shared(settings)
+        self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
+        self._transport = AsyncTransport(settings)
+        self._waiting: dict[Flight, list[asyncio.Future[None]]] = {}
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def run(self, plan: Plan[T]) -> T:
+        """Carry out a plan that emits nothing."""
+        ended = await self.advance(plan)
+        assert not isinstance(ended, Emit)
+        return ended
+
+    async def advance(self, plan: Plan[T], failure: BaseException | None = None) -> Emit | T:
+        """Carry out a plan's steps up to the next Emit, or to its end."""
+        answer: Any = None
+        while True:
+            try:
+                step = plan.send(answer) if failure is None else plan.throw(failure)
+            except StopIteration as stop:
+                ended: T = stop.value
+                return ended
+            if isinstance(step, Emit):
+                return step
+            answer, failure = None, None
+            try:
+                answer = await self._carry_out(step)
+            except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
+                failure = error
+
+    def abandon(self, plan: Plan[Any]) -> None:
+        """End a plan that nobody can wait for any more: what is left of it only closes."""
+        with contextlib.suppress(Closed, StopIteration):
+            step = plan.throw(Closed())
+            while isinstance(step, Close):
+                self._transport.close_reply(step.reply)
+                step = next(plan)
+
+    async def _carry_out(self, step: Step) -> Any:
+        match step:
+            case Next():
+                return await self._transport.next(step.reply, step.until)
+            case Send():
+                started = time.monotonic()
+                reply = await self._transport.send(step.request, step.until, step.connect)
+                took = (time.monotonic() - started) * 1000
+                log.debug("%s %s: %s in %.0f ms", step.request.method, step.request.path, reply.status, took)
+                return reply
+            case Token():
+                return await self._grant(step)
+            case Close():
+                return self._transport.close_reply(step.reply)
+            case Sleep():
+                log.info("waiting %.2f s before another try", step.seconds)
+                return await asyncio.sleep(step.seconds)
+
+    async def _grant(self, step: Token) -> Grant:
+        """The current token, somebody else's fresh one, or one that we log in for."""
+        waited = False
+        while True:
+            found = self.shared.login.ask(step.stale, time.monotonic())
+            if isinstance(found, AccessToken):
+                return Grant(found, waited and step.stale is not None)
+            if not isinstance(found, Wait):
+                return Grant(await self._lead(found.flight, step.until), step.stale is not None)
+            waited = True
+            await self._wait_for(found.flight, step.until)
+
+    async def _wait_for(self, flight: Flight, until: float | None) -> None:
+        landing = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(flight, []).append(landing)
+        if flight.done:  # in another thread, in between
+            self._wake(flight)
+        try:
+            async with asyncio.timeout(None if until is None else until - time.monotonic()):
+                await landing
+        except TimeoutError:
+            late = DeadlineExceededError("the deadline passed while logging in", outcome="not_sent")
+        else:
+            if flight.error is None:
+                return
+            raise flight.error.clone()
+        raise late
+
+    async def _lead(self, flight: Flight, until: float | None) -> AccessToken:
+        """Log in for everybody who waits."""
+        login = self.shared.login
+        try:
+            token = await self.run(acquire(self.settings, flight, until, self.clock))
+            login.landed(flight, token)
+        except BaseException as error:
+            spare = login.failed(flight, error, time.monotonic())
+            if spare is None:
+                raise
+            return spare
+        finally:
+            self._wake(flight)
+        return token
+
+    def _wake(self, flight: Flight) -> None:
+        for landing in self._waiting.pop(flight, ()):
+            with contextlib.suppress(RuntimeError):  # its event loop may have ended
+                landing.get_loop().call_soon_threadsafe(_land, landing)
+
+
+def _land(landing: asyncio.Future[None]) -> None:
+    if not landing.done():
+        landing.set_result(None)

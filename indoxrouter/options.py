@@ -1,0 +1,58 @@
+"""The options of one call, which are not sent as parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from indoxrouter import inputs
+from indoxrouter.errors import ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """Per-call options, none of which is sent as a parameter."""
+
+    timeout: float | None = None
+    deadline: float | None = None
+    max_retries: int | None = None
+    fallback_models: tuple[str, ...] | None = None
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    idempotency_key: str | None = None
+
+
+def split(params: dict[str, Any]) -> CallOptions:
+    """Take the per-call options out of `params`; what is left goes to the provider."""
+    for alias, name in _ALIASES.items():
+        if alias in params:
+            if name in params:
+                raise ValidationError(f"{alias} and {name} are the same option: pass one of them")
+            params[name] = params.pop(alias)
+    params.pop("return_generator", None)  # the published package takes it everywhere, and sends it nowhere
+    given = {item.name: params.pop(item.name) for item in fields(CallOptions) if item.name in params}
+    for name, value in list(given.items()):
+        if value is None:
+            del given[name]
+        elif check := _CHECKS.get(name):
+            given[name] = check(name, value, error=ValidationError)
+    return CallOptions(**given)
+
+
+def refuse_unknown(params: Mapping[str, Any]) -> None:
+    """For calls that pass nothing on: a parameter they don't know is a mistake."""
+    if params:
+        raise ValidationError(f"unknown parameter: {', '.join(sorted(params))}")
+
+
+_ALIASES = {"retries": "max_retries", "fallbacks": "fallback_models"}
+_CHECKS: dict[str, Callable[..., Any]] = {
+    "timeout": inputs.seconds,
+    "deadline": inputs.seconds,
+    "max_retries": inputs.count,
+    "fallback_models": inputs.names,
+    "extra_headers": lambda _, value, error: inputs.check_headers(value, error),
+    "extra_body": inputs.mapping,
+    "idempotency_key": inputs.line,
+}

@@ -1,0 +1,129 @@
+"""HTTP by aiohttp: one request out, the head of the answer back, then its raw bytes as they come.
+
+Sessions belong to an event loop: each loop gets one of its own, which ends with that loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+import weakref
+from collections.abc import AsyncGenerator
+
+import aiohttp
+import yarl
+from requests.certs import where  # type: ignore[attr-defined] # documented, but not in its __all__
+
+from indoxrouter.config import Settings, environment_proxy
+from indoxrouter.errors import NetworkError, RequestTimeoutError
+from indoxrouter.wire.messages import HttpRequest, Reply
+
+_BEFORE_SENDING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_FAILURES = (aiohttp.ClientError, OSError, ValueError)
+
+
+class AsyncTransport:
+    """Carries out a plan's I/O. May be used in several event loops, one after the other or at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._proxy = settings.proxy or environment_proxy(settings.base_url)
+        self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopSession] = weakref.WeakKeyDictionary()
+
+    async def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
+        """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
+        session = await self._session()
+        left = max(until - time.monotonic(), 0.001)
+        try:
+            async with asyncio.timeout(left):
+                response = await session.request(
+                    request.method,
+                    yarl.URL(request.url, encoded=True),
+                    data=request.body,
+                    headers=request.headers,
+                    proxy=self._proxy,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(sock_connect=min(connect, left)),
+                )
+        except _FAILURES as error:
+            failure = _failure(error, sent=not isinstance(error, _BEFORE_SENDING))
+        else:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), response)
+        raise failure  # outside of the except clause: its cause holds headers, and is left behind
+
+    async def next(self, reply: Reply, until: float) -> bytes:
+        """The next bytes of the body, undecoded; b"" at its end."""
+        response: aiohttp.ClientResponse = reply.source
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                return await response.content.readany()
+        except _FAILURES as error:
+            failure = _failure(error, sent=True)
+        raise failure
+
+    def close_reply(self, reply: Reply) -> None:
+        """Does not wait, so that it can follow a cancellation."""
+        response: aiohttp.ClientResponse = reply.source
+        with contextlib.suppress(RuntimeError):  # its event loop may have ended, and the connection with it
+            response.close()
+
+    async def close(self) -> None:
+        """End the session of this event loop; those of other loops end with them."""
+        if (session := self._sessions.pop(asyncio.get_running_loop(), None)) is not None:
+            await session.aclose()
+
+    async def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        if (held := self._sessions.get(loop)) is None:
+            held = self._sessions[loop] = _LoopSession(self._settings)
+            await held.open()
+        return held.session
+
+
+class _LoopSession:
+    """A session that its event loop closes when it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.session = _new_session(settings)
+        self._keeper = self._keep()
+
+    async def open(self) -> None:
+        await anext(self._keeper)
+
+    async def aclose(self) -> None:
+        await self._keeper.aclose()
+
+    async def _keep(self) -> AsyncGenerator[None]:
+        # A loop that shuts down closes the generators that were begun on it: asyncio.run does so.
+        try:
+            yield
+        finally:
+            await self.session.close()
+
+
+def _new_session(settings: Settings) -> aiohttp.ClientSession:
+    verify: ssl.SSLContext | bool = False
+    if settings.verify is not False:
+        bundle = settings.verify if isinstance(settings.verify, str) else where()
+        verify = ssl.create_default_context(cafile=bundle)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=settings.max_connections, ssl=verify),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("User-Agent", "Content-Type"),
+        timeout=aiohttp.ClientTimeout(total=None),
+    )
+
+
+def _failure(error: BaseException, sent: bool) -> NetworkError:
+    if isinstance(error, TimeoutError):
+        what = "no answer in time" if sent else "no connection in time"
+        return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
+    told = getattr(error, "os_error", error)
+    reason = getattr(told, "strerror", None) or type(told).__name__
+    what = "the connection broke before the answer was complete" if sent else "no connection"
+    return NetworkError(f"{what} ({reason})", outcome="unknown" if sent else "not_sent")
