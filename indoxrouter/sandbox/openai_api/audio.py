@@ -90,7 +90,7 @@ class OpenAIAudio:
         seconds = math.ceil(transcript.seconds)
         bill, form = Bill(model, 0, units=seconds), body["response_format"]
         if form in ("json", "verbose_json"):
-            answer = {"text": transcript.text} if form == "json" else transcript.verbose(body["granularities"])
+            answer: Body = {"text": transcript.text} if form == "json" else transcript.verbose(body["granularities"])
             answer["usage"] = {"type": "duration", "seconds": seconds}
             return self._desk.answer(slot, bill, call, answer)
         plain = {"text": lambda: transcript.text + "\n", "srt": transcript.srt, "vtt": transcript.vtt}[form]()
