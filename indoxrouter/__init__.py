@@ -1,5 +1,6 @@
 """A thin client for a hosted LLM router: one API key, every provider's models, one bill."""
 
+from indoxrouter.async_client import AsyncClient
 from indoxrouter.client import Client, IndoxRouter
 from indoxrouter.errors import (
     APIError,
@@ -44,13 +45,15 @@ from indoxrouter.responses import (
     TranscriptionResponse,
     Usage,
 )
-from indoxrouter.streams import ChatStream
+from indoxrouter.streams import AsyncChatStream, ChatStream
 
 __version__ = "1.0.0"
 
 __all__ = [
     "APIError",
     "APITimeoutError",
+    "AsyncChatStream",
+    "AsyncClient",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",

@@ -9,15 +9,19 @@ import time
 import uuid
 from typing import Any, TypeVar
 
+from indoxrouter.calls import Call
 from indoxrouter.config import Settings
+from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.login import AccessToken, Flight, Wait
 from indoxrouter.core.plan import Shared
+from indoxrouter.core.plan import call as plan_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
 from indoxrouter.core.steps import Close, Closed, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
 from indoxrouter.driver import log
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_aiohttp import AsyncTransport
+from indoxrouter.wire.messages import Reply, Result
 
 T = TypeVar("T")
 
@@ -34,6 +38,13 @@ class AsyncDriver:
 
     async def close(self) -> None:
         await self._transport.close()
+
+    def plan(self, call: Call[Any], assembly: Assembly | None = None) -> Plan[Result]:
+        return plan_of(call.requests, call.options, self.shared, self.clock, assembly)
+
+    def abort(self, reply: Reply) -> None:
+        """End a read of this reply that another task is waiting in."""
+        self._transport.close_reply(reply)
 
     async def run(self, plan: Plan[T]) -> T:
         """Carry out a plan that emits nothing."""

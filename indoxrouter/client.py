@@ -13,7 +13,7 @@ from indoxrouter.calls import Call, Calls, File
 from indoxrouter.config import ApiKey, Dialect, Settings
 from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.probe import probe
-from indoxrouter.driver import Driver, log
+from indoxrouter.driver import Driver, show_log
 from indoxrouter.errors import IndoxRouterError, public
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
 from indoxrouter.responses import (
@@ -329,11 +329,7 @@ class Client:
 
     def enable_debug(self, level: int = logging.DEBUG) -> None:
         """Show the logger `indoxrouter` on stderr: methods, paths, status codes, never contents."""
-        log.setLevel(level)
-        if not any(isinstance(handler, logging.StreamHandler) for handler in log.handlers):
-            handler = logging.StreamHandler()
-            handler.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
-            log.addHandler(handler)
+        show_log(level)
 
     @public
     def set_base_url(self, base_url: str) -> None:
@@ -353,7 +349,7 @@ class Client:
         if not call.stream:
             return self._run(call)
         assembly = Assembly()
-        return ChatStream(self._driver.advance, self._driver.plan(call, assembly), assembly, call.read)
+        return ChatStream(self._driver, self._driver.plan(call, assembly), assembly, call.read)
 
 
 IndoxRouter = Client

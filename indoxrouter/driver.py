@@ -20,7 +20,7 @@ from indoxrouter.core.sign_in import acquire
 from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_requests import Transport
-from indoxrouter.wire.messages import Result
+from indoxrouter.wire.messages import Reply, Result
 
 log = logging.getLogger("indoxrouter")
 T = TypeVar("T")
@@ -41,6 +41,10 @@ class Driver:
 
     def close(self) -> None:
         self._transport.close()
+
+    def abort(self, reply: Reply) -> None:
+        """End a read of this reply that another thread is waiting in."""
+        self._transport.abort(reply)
 
     def run(self, plan: Plan[T]) -> T:
         """Carry out a plan that emits nothing."""
@@ -118,3 +122,12 @@ class Driver:
             with self._landing:
                 self._landing.notify_all()
         return token
+
+
+def show_log(level: int) -> None:
+    """Show the library's log on stderr; once, however often it is asked for."""
+    log.setLevel(level)
+    if not any(isinstance(handler, logging.StreamHandler) for handler in log.handlers):
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
+        log.addHandler(handler)

@@ -26,6 +26,7 @@ IndoxRouterError
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -206,14 +207,25 @@ def public(method: _Method) -> _Method:
     variables along.
     """
 
+    def outward(error: IndoxRouterError) -> IndoxRouterError:
+        error.__context__ = None
+        error.outcome = error.outcome or "not_sent"
+        return error.with_traceback(None)
+
     @functools.wraps(method)
     def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
         except IndoxRouterError as error:
             del args, kwargs
-            error.__context__ = None
-            error.outcome = error.outcome or "not_sent"
-            raise error.with_traceback(None) from None
+            raise outward(error) from None
 
-    return cast(_Method, wrapper)
+    @functools.wraps(method)
+    async def async_wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(self, *args, **kwargs)
+        except IndoxRouterError as error:
+            del args, kwargs
+            raise outward(error) from None
+
+    return cast(_Method, async_wrapper if inspect.iscoroutinefunction(method) else wrapper)

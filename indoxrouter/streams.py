@@ -1,111 +1,48 @@
-"""What a caller holds while a streaming plan runs."""
+"""What a caller holds while a streaming plan runs: `ChatStream`, and its twin for asyncio."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from indoxrouter.core.assembly import Assembly, State
 from indoxrouter.core.steps import Closed, Emit, Plan
 from indoxrouter.errors import Attempt, IndoxRouterError, StreamError, public
 from indoxrouter.responses import ChatChunk, ChatResponse, Usage
-from indoxrouter.wire.messages import Result
+from indoxrouter.wire.messages import Reply, Result
 
-Advance = Callable[[Plan[Result], BaseException | None], Emit | Result]
+Decode = Callable[[Result], ChatResponse]
 
 
-class ChatStream(Iterator[ChatChunk]):
-    """A streamed answer: iterate over its chunks, or read the finished answer, or both.
+class _Driver(Protocol):
+    def advance(self, plan: Plan[Result], failure: BaseException | None = None) -> Emit | Result: ...
+    def abort(self, reply: Reply) -> None: ...
 
-    `text, state, usage, finish_reason, tool_calls, request_id, attempts` show what has been handed
-    out so far and never read on; `data, message, raw_response` and `response()` read to the end.
-    A stream that breaks raises, with the text so far in the error's `partial`. Leaving the
-    with-block, `close()` and garbage collection drop the connection.
-    """
 
-    def __init__(
-        self,
-        advance: Advance,
-        plan: Plan[Result],
-        assembly: Assembly,
-        decode: Callable[[Result], ChatResponse],
-    ) -> None:
-        """Send the request, and return at the first event."""
-        self._advance = advance
+class _AsyncDriver(Protocol):
+    async def advance(self, plan: Plan[Result], failure: BaseException | None = None) -> Emit | Result: ...
+    def abandon(self, plan: Plan[Any]) -> None: ...
+    def abort(self, reply: Reply) -> None: ...
+
+
+class _Held:
+    """What both kinds of stream show. Looking never reads on."""
+
+    def __init__(self, plan: Plan[Result], assembly: Assembly, decode: Decode) -> None:
         self._plan = plan
         self._assembly = assembly
         self._decode = decode
-        self._closing = False
-        self._reading = False
         self._response: ChatResponse | None = None
         self._error: IndoxRouterError | None = None
-        self._step()
-
-    @public
-    def __next__(self) -> ChatChunk:
-        if self._error is not None:
-            raise self._error
-        if self._response is not None or self._closing:
-            raise StopIteration
-        if (chunk := self._step()) is None:
-            raise StopIteration
-        return chunk
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
+        self._closing = False
+        self._over = False
 
     def __repr__(self) -> str:
-        return f"<ChatStream {self.state}, {len(self.text)} characters so far>"
-
-    def close(self) -> None:
-        """Drop the rest of the answer; closing again, or after its end, does nothing."""
-        if self._closing:
-            return
-        self._closing = True
-        if not self._reading:
-            self._end()
-
-    @public
-    def response(self) -> ChatResponse:
-        """The finished answer; reads to the end. Raises what ended the stream before that."""
-        for _ in self:
-            pass
-        if self._response is None:
-            raise StreamError(
-                "the stream was closed before its end",
-                code="cancelled",
-                partial=self.text,
-                request_id=self.request_id,
-                client_request_id=self._assembly.client_request_id,
-                attempts=self.attempts,
-                outcome="unknown",
-            )
-        return self._response
-
-    @property
-    def data(self) -> str | None:
-        """The whole text; reads to the end."""
-        return self.response().data
-
-    @property
-    def message(self) -> str | None:
-        """The router's own remark on the answer; reads to the end."""
-        return self.response().message
-
-    @property
-    def raw_response(self) -> Any:
-        """The answer as one body, assembled from its chunks; reads to the end."""
-        return self.response().raw_response
+        return f"<{type(self).__name__} {self.state}, {len(self.text)} characters so far>"
 
     @property
     def text(self) -> str:
@@ -138,24 +75,223 @@ class ChatStream(Iterator[ChatChunk]):
     def attempts(self) -> tuple[Attempt, ...]:
         return self._assembly.attempts
 
-    def _step(self) -> ChatChunk | None:
+    def _take(self, step: Emit | Result) -> ChatChunk | None:
         """The next chunk; None at the end, and when the stream opens."""
-        self._reading = True
-        try:
-            step = self._advance(self._plan, None)
-        except IndoxRouterError as error:
-            self._error = error
-            raise
-        finally:
-            self._reading = False
-            if self._closing:  # by another thread, while this one was reading
-                self._end()
         if isinstance(step, Emit):
             return step.chunk
+        self._over = True
         self._response = self._decode(step)
         return None
 
-    def _end(self) -> None:
-        if self._assembly.state == "open":
-            with contextlib.suppress(Closed):
-                self._advance(self._plan, Closed())
+    def _broke(self, error: BaseException) -> None:
+        """Something ended a step: an error of ours is the stream's own end, all else closes it."""
+        if isinstance(error, IndoxRouterError) and not self._closing:
+            self._error = error
+            self._over = True
+        else:
+            self._closing = True
+
+    def _ended(self) -> None:
+        """The plan has been told that nobody wants more."""
+        self._over = True
+        if self._assembly.state != "complete":
+            self._assembly.state = "cancelled"
+
+    def _unfinished(self, why: str, code: str) -> StreamError:
+        return StreamError(
+            why,
+            code=code,
+            partial=self.text,
+            request_id=self.request_id,
+            client_request_id=self._assembly.client_request_id,
+            attempts=self.attempts,
+            outcome="unknown",
+        )
+
+
+class ChatStream(_Held, Iterator[ChatChunk]):
+    """A streamed answer: iterate over its chunks, or read the finished answer, or both.
+
+    `text, state, usage, finish_reason, tool_calls, request_id, attempts` show what has been handed
+    out so far and never read on; `data, message, raw_response` and `response()` read to the end.
+    A stream that breaks raises, with the text so far in the error's `partial`. Leaving the
+    with-block, `close()` (from any thread) and garbage collection drop the connection.
+    """
+
+    def __init__(self, driver: _Driver, plan: Plan[Result], assembly: Assembly, decode: Decode) -> None:
+        """Send the request, and return at the first event."""
+        super().__init__(plan, assembly, decode)
+        self._driver = driver
+        self._turn = threading.Lock()
+        self._step()
+
+    @public
+    def __next__(self) -> ChatChunk:
+        if (chunk := self._step()) is None:
+            raise StopIteration
+        return chunk
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the rest of the answer; closing again, or after its end, does nothing."""
+        self._closing = True
+        if not self._over and self._turn.locked() and self._assembly.reply is not None:
+            self._driver.abort(self._assembly.reply)  # ends another thread's read at once
+        self._end_if_closing()
+
+    @public
+    def response(self) -> ChatResponse:
+        """The finished answer; reads to the end. Raises what ended the stream before that."""
+        while self._step() is not None:
+            pass
+        if self._response is None:
+            raise self._unfinished("the stream was closed before its end", "cancelled")
+        return self._response
+
+    @property
+    def data(self) -> str | None:
+        """The whole text; reads to the end."""
+        return self.response().data
+
+    @property
+    def message(self) -> str | None:
+        """The router's own remark on the answer; reads to the end."""
+        return self.response().message
+
+    @property
+    def raw_response(self) -> Any:
+        """The answer as one body, assembled from its chunks; reads to the end."""
+        return self.response().raw_response
+
+    def _step(self) -> ChatChunk | None:
+        try:
+            with self._turn:
+                if self._error is not None:
+                    raise self._error
+                if self._over or self._closing:
+                    return None
+                return self._take(self._driver.advance(self._plan))
+        except BaseException as error:
+            closed = self._closing
+            self._broke(error)
+            if not (closed and isinstance(error, IndoxRouterError)):
+                raise
+            return None
+        finally:
+            self._end_if_closing()
+
+    def _end_if_closing(self) -> None:
+        # Whoever has the turn looks here again after letting go of it, so nobody needs to wait.
+        while self._closing and not self._over and self._turn.acquire(blocking=False):
+            try:
+                with contextlib.suppress(Closed):
+                    self._driver.advance(self._plan, Closed())
+            finally:
+                self._ended()
+                self._turn.release()
+
+
+class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
+    """`ChatStream` for asyncio: `async for`, `async with`, `await s.response()`, `await s.close()`.
+
+    `data`, `message` and `raw_response` are there once the stream has been read to its end.
+    """
+
+    def __init__(self, driver: _AsyncDriver, plan: Plan[Result], assembly: Assembly, decode: Decode) -> None:
+        super().__init__(plan, assembly, decode)
+        self._driver = driver
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> Self:
+        """Send the request, and return at the first event."""
+        await self._step()
+        return self
+
+    @public
+    async def __anext__(self) -> ChatChunk:
+        if (chunk := await self._step()) is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if not self._over:
+            self._driver.abandon(self._plan)
+
+    async def close(self) -> None:
+        """Drop the rest of the answer; closing again, or after its end, does nothing."""
+        self._closing = True
+        if not self._over and self._turn.locked() and self._assembly.reply is not None:
+            self._driver.abort(self._assembly.reply)  # ends another task's read at once
+        self._end_if_closing()
+
+    @public
+    async def response(self) -> ChatResponse:
+        """The finished answer; reads to the end. Raises what ended the stream before that."""
+        while await self._step() is not None:
+            pass
+        return self._finished()
+
+    @property
+    def data(self) -> str | None:
+        """The whole text, once it is there."""
+        return self._finished().data
+
+    @property
+    def message(self) -> str | None:
+        """The router's own remark on the answer, once it is there."""
+        return self._finished().message
+
+    @property
+    def raw_response(self) -> Any:
+        """The answer as one body, once it is there."""
+        return self._finished().raw_response
+
+    def _finished(self) -> ChatResponse:
+        if self._response is not None:
+            return self._response
+        if self._error is not None:
+            raise self._error
+        if self._over or self._closing:
+            raise self._unfinished("the stream was closed before its end", "cancelled")
+        raise self._unfinished("the stream is not finished: await response() first", "unfinished")
+
+    async def _step(self) -> ChatChunk | None:
+        try:
+            async with self._turn:
+                if self._error is not None:
+                    raise self._error
+                if self._over or self._closing:
+                    return None
+                return self._take(await self._driver.advance(self._plan))
+        except BaseException as error:
+            closed = self._closing
+            self._broke(error)
+            if not (closed and isinstance(error, IndoxRouterError)):
+                raise
+            return None
+        finally:
+            self._end_if_closing()
+
+    def _end_if_closing(self) -> None:
+        # What is left of a plan that is closed does not wait: see AsyncDriver.abandon.
+        if self._closing and not self._over and not self._turn.locked():
+            self._driver.abandon(self._plan)
+            self._ended()

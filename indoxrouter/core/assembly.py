@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from indoxrouter.errors import Attempt
 from indoxrouter.responses import ChatChunk, Usage
-from indoxrouter.wire.messages import Result
+from indoxrouter.wire.messages import Reply, Result
 
 State = Literal["open", "complete", "truncated", "failed", "cancelled"]
 
@@ -21,13 +21,16 @@ class Assembly:
         self.usage: Usage | None = None
         self.client_request_id: str | None = None
         self.attempts: tuple[Attempt, ...] = ()
+        self.reply: Reply | None = None
+        """What a stream that is being read can be aborted by."""
         self._server_request_id: str | None = None
         self._facts: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._images: list[Any] = []
 
-    def opened(self, answer: Result) -> None:
+    def opened(self, answer: Result, reply: Reply) -> None:
         """The first event has come."""
+        self.reply = reply
         self.client_request_id = answer.client_request_id
         self.attempts = answer.attempts
         self._server_request_id = answer.headers.get("x-request-id")

@@ -63,7 +63,7 @@ def call(
         answer = yield from run.first_answer(requests)
         if assembly is None or not isinstance(answer.body, Feed):
             return answer
-        assembly.opened(answer)
+        assembly.opened(answer, answer.body.reply)
         yield from answer.body.follow(assembly, answer.request.choices)
     except IndoxRouterError as error:
         raise run.signed(error) from None

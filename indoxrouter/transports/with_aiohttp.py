@@ -29,6 +29,7 @@ class AsyncTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._ssl = _ssl_context(settings)
         self._proxy = settings.proxy or environment_proxy(settings.base_url)
         self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopSession] = weakref.WeakKeyDictionary()
 
@@ -78,7 +79,7 @@ class AsyncTransport:
     async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if (held := self._sessions.get(loop)) is None:
-            held = self._sessions[loop] = _LoopSession(self._settings)
+            held = self._sessions[loop] = _LoopSession(self._settings, self._ssl)
             await held.open()
         return held.session
 
@@ -86,8 +87,8 @@ class AsyncTransport:
 class _LoopSession:
     """A session that its event loop closes when it ends."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.session = _new_session(settings)
+    def __init__(self, settings: Settings, verify: ssl.SSLContext | bool) -> None:
+        self.session = _new_session(settings, verify)
         self._keeper = self._keep()
 
     async def open(self) -> None:
@@ -104,11 +105,16 @@ class _LoopSession:
             await self.session.close()
 
 
-def _new_session(settings: Settings) -> aiohttp.ClientSession:
-    verify: ssl.SSLContext | bool = False
-    if settings.verify is not False:
-        bundle = settings.verify if isinstance(settings.verify, str) else where()
-        verify = ssl.create_default_context(cafile=bundle)
+def _ssl_context(settings: Settings) -> ssl.SSLContext | bool:
+    """Made once, at construction: reading the certificates would hold up an event loop."""
+    if settings.verify is False:
+        return False
+    if settings.verify is True:
+        return ssl.create_default_context(cafile=where()) if settings.base_url.startswith("https:") else True
+    return ssl.create_default_context(cafile=settings.verify)
+
+
+def _new_session(settings: Settings, verify: ssl.SSLContext | bool) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=settings.max_connections, ssl=verify),
         cookie_jar=aiohttp.DummyCookieJar(),

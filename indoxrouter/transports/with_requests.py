@@ -6,6 +6,7 @@ redirect to follow and no environment to read.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import time
 from collections.abc import Iterator
@@ -71,6 +72,11 @@ class Transport:
     def close_reply(self, reply: Reply) -> None:
         reply.source.raw.close()
         reply.source.raw.release_conn()
+
+    def abort(self, reply: Reply) -> None:
+        """Let a read that is waiting in another thread come to its end."""
+        with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has come to its end by itself
+            reply.source.raw.shutdown()
 
     def close(self) -> None:
         self._adapter.close()
