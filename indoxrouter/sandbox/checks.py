@@ -108,6 +108,7 @@ FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
 PARAMS: dict[str, Check] = {
     "seed": integer,
     "n": positive,
+    "max_tokens": positive,
     "max_completion_tokens": positive,
     "tools": array,
     "response_format": mapping,

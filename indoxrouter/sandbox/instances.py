@@ -4,16 +4,17 @@ Optional properties are filled in as well, down to a depth at which schemas that
 What the sandbox cannot make an instance of is refused.
 """
 
-import math
 import re
-from fractions import Fraction
 from typing import Any
 
 from indoxrouter.sandbox.errors import refused
+from indoxrouter.sandbox.ranges import Range, RangeError
 
 Schema = dict[str, Any]
 _OPTIONAL_DEPTH = 4  # deeper than this, only what is required
 _DEEPEST = 40
+_MOST = 10_000  # instances within one instance
+_LONGEST_TEXT = 100_000
 _LONGEST = 60  # characters of a free text
 _FORMATS = {
     "date": "2025-01-01",
@@ -65,11 +66,11 @@ class _Maker:
     def __init__(self, root: Any, text: str) -> None:
         self._root = root
         self._text = text
+        self._made = 0
 
     def make(self, schema: Any, depth: int, number: int = 0) -> Any:
         """An instance; another number gives another one where the schema leaves a choice."""
-        if depth > _DEEPEST:
-            raise _impossible("it requires itself without end")
+        self._count(depth)
         if schema is True:
             return self._string({}, number)
         if not isinstance(schema, dict):
@@ -84,16 +85,21 @@ class _Maker:
             return schema["default"]
         return self._of_kind(kind, schema, depth, number)
 
+    def _count(self, depth: int) -> None:
+        self._made += 1
+        if depth > _DEEPEST or self._made > _MOST:
+            raise _impossible("it is too large, or asks for itself without end")
+
     def _of_kind(self, kind: str, schema: Schema, depth: int, number: int) -> Any:
         match kind:
             case "object":
-                return self._object(schema, depth)
+                return self._object(schema, depth, number)
             case "array":
                 return self._array(schema, depth)
             case "string":
                 return self._string(schema, number)
             case "integer" | "number":
-                return _number(schema, kind == "integer", number)
+                return _number(schema, kind, number)
             case "boolean":
                 return number % 2 == 0
             case "null":
@@ -105,9 +111,8 @@ class _Maker:
         whole = {key: value for key, value in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
         parts = [self._referred(schema["$ref"])] if "$ref" in schema else []
         parts += _listed(schema, "allOf") + _listed(schema, "anyOf")[:1] + _listed(schema, "oneOf")[:1]
+        self._count(depth)
         for part in parts:
-            if depth > _DEEPEST:
-                raise _impossible("it refers to itself without end")
             if part is not True:
                 whole = _merged(self._whole(_mapping(part), depth + 1), whole)
         return whole
@@ -125,35 +130,36 @@ class _Maker:
             raise _impossible(f"{path} is not in it")
         return found
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
+    def _object(self, schema: Schema, depth: int, number: int) -> dict[str, Any]:
         properties = _mapping(schema.get("properties", {}))
         required = _listed(schema, "required")
         names = list(properties) if depth < _OPTIONAL_DEPTH else []
         names += [name for name in required if name not in names]
-        return {name: self.make(properties.get(name, True), depth + 1) for name in names}
+        if not all(isinstance(name, str) for name in required):
+            raise _impossible("required does not list names")
+        return {name: self.make(properties.get(name, True), depth + 1, number) for name in names}
 
     def _array(self, schema: Schema, depth: int) -> list[Any]:
         first = _listed(schema, "prefixItems")
-        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        least, most = _size(schema, "minItems", 0), _size(schema, "maxItems", _MOST)
         count = max(least, len(first), 1 if depth < _OPTIONAL_DEPTH and schema.get("items") is not False else 0)
-        if most is not None:
-            count = max(least, min(count, most))
+        count = max(least, min(count, most))
         rest = schema.get("items", True)
         return [
-            self.make(first[index] if index < len(first) else rest, depth + 1, index - len(first) if index else 0)
+            self.make(first[index] if index < len(first) else rest, depth + 1, max(0, index - len(first)))
             for index in range(count)
         ]
 
     def _string(self, schema: Schema, number: int) -> str:
         ending = f" {number + 1}" if number else ""
-        least, most = schema.get("minLength", 0), schema.get("maxLength")
+        least, most = _size(schema, "minLength", 0), _size(schema, "maxLength", _LONGEST_TEXT)
         if "pattern" in schema:
-            return _matching(str(schema["pattern"]), least, most, self._text)
-        known = _FORMATS.get(schema.get("format", ""))
+            return _matching(schema["pattern"], least, most)
+        known = _FORMATS.get(str(schema.get("format")))
         if known is not None:
             return known
-        text = self._text if most is None else self._text[: max(0, most - len(ending))]
-        return (text + ending).ljust(least, ".")
+        text = self._text[: max(0, most - len(ending))]
+        return (text + ending)[:most].ljust(least, ".")
 
 
 def _merged(part: Schema, whole: Schema) -> Schema:
@@ -161,7 +167,7 @@ def _merged(part: Schema, whole: Schema) -> Schema:
     if "properties" in part and "properties" in whole:
         merged["properties"] = _mapping(part["properties"]) | _mapping(whole["properties"])
     if "required" in part and "required" in whole:
-        merged["required"] = [*part["required"], *whole["required"]]
+        merged["required"] = _listed(part, "required") + _listed(whole, "required")
     return merged
 
 
@@ -179,62 +185,36 @@ def _kind(schema: Schema) -> str:
 def _is_of(value: Any, kind: Any) -> bool:
     kinds = kind if isinstance(kind, list) else [kind]
     for name in kinds:
-        if name is None or name not in _TYPES:
-            return name is None
-        if isinstance(value, _TYPES[name]) and isinstance(value, bool) <= (name == "boolean"):
+        if name is None:
+            return True
+        if isinstance(value, _TYPES.get(str(name), ())) and isinstance(value, bool) <= (name == "boolean"):
             return True
     return False
 
 
-def _number(schema: Schema, whole: bool, number: int) -> int | float:
-    """The least number from 1 that fits, else the least at all; the steps are `multipleOf`, or 1."""
-    step = _fraction(schema.get("multipleOf", 1)) or Fraction(1)
-    if whole and step.denominator != 1:
-        step = Fraction(step.numerator)
-    low, above = _bound(schema, "minimum", "exclusiveMinimum", max)
-    high, below = _bound(schema, "maximum", "exclusiveMaximum", min)
-    if low is None:
-        low = min(Fraction(1), high) if high is not None else Fraction(1)
-        above = below and high is not None and low == high
-        if above:
-            low, above = low - step, False
-    if high is not None and "multipleOf" not in schema and not whole and high - low < step * (number + 2):
-        step = (high - low) / (number + 2) or step
-    count = math.ceil(low / step)
-    if above and count * step == low:
-        count += 1
-    found = (count + number) * step if high is None or (count + number) * step <= high else count * step
-    if high is not None and (found > high or (below and found == high)):
-        raise _impossible(f"no number is from {float(low)} to {float(high)}")
-    return int(found) if found.denominator == 1 else float(found)
-
-
-def _bound(schema: Schema, inclusive: str, exclusive: str, narrower: Any) -> tuple[Fraction | None, bool]:
-    """The narrower of two bounds, and whether it is excluded; older drafts say so with a boolean."""
-    bound, limit = schema.get(inclusive), schema.get(exclusive)
-    if isinstance(limit, bool):
-        return (None if bound is None else _fraction(bound)), limit and bound is not None
-    found = [(_fraction(value), out) for value, out in ((bound, False), (limit, True)) if value is not None]
-    if not found:
-        return None, False
-    value = narrower(pair[0] for pair in found)
-    return value, (value, True) in found
-
-
-def _fraction(value: Any) -> Fraction:
+def _number(schema: Schema, kind: str, number: int) -> int | float:
     try:
-        return Fraction(str(value))
-    except ValueError:
-        raise _impossible(f"{value!r} is not a number") from None
+        return Range.of(schema, whole=kind == "integer").number(number)
+    except RangeError as error:
+        raise _impossible(str(error)) from None
 
 
-def _matching(pattern: str, least: int, most: int | None, text: str) -> str:
+def _size(schema: Schema, key: str, default: int) -> int:
+    size = schema.get(key, default)
+    if not isinstance(size, int | float) or not 0 <= size < 1e9:
+        raise _impossible(f"{key} cannot be {size!r}")
+    if key.startswith("min") and size > _LONGEST_TEXT:
+        raise _impossible(f"{key} is more than the sandbox writes")
+    return int(size)
+
+
+def _matching(pattern: Any, least: int, most: int) -> str:
     try:
         form = re.compile(pattern)
-    except re.error:
+    except (TypeError, re.error, RecursionError, OverflowError):
         raise _impossible(f"{pattern!r} is no pattern") from None
-    for sample in (text, *_SAMPLES):
-        if form.search(sample) and least <= len(sample) <= (len(sample) if most is None else most):
+    for sample in _SAMPLES:
+        if form.search(sample) and least <= len(sample) <= most:
             return sample
     raise _impossible(f"it has no text for the pattern {pattern!r}")
 

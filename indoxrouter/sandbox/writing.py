@@ -16,6 +16,7 @@ from indoxrouter.sandbox.instances import instance
 from indoxrouter.sandbox.reply import Choice
 
 _MOST_CHOICES = 128
+_MOST_LOGPROBS = 20  # told of each token
 Params = Mapping[str, Any]
 
 
@@ -32,7 +33,7 @@ def chat(model: Model, messages: list[dict[str, Any]], params: Params) -> Writte
     limit = _limit(model, asked, params)
     said = Said.in_messages(messages)
     function = tooling.chosen(params.get("tools"), params.get("tool_choice"), messages)
-    top = (params.get("top_logprobs") or 0) if params.get("logprobs") else None
+    top = _top(params, "top_logprobs") or 0 if params.get("logprobs") else None
     choices: list[Choice] = []
     for index in range(_count(params)):
         if function is None:
@@ -47,7 +48,7 @@ def completion(model: Model, prompts: list[str], params: Params) -> Written:
     """Choices for each prompt in turn."""
     counts = [len(answers.tokens(prompt)) for prompt in prompts]
     limit = _limit(model, max(counts), params)
-    top = params.get("logprobs")
+    top = _top(params, "logprobs")
     choices: list[Choice] = []
     for prompt in prompts:
         for number in range(_count(params)):
@@ -72,7 +73,7 @@ def _texts(
         case other:
             raise refused(f"response_format cannot be of type {other!r}.", "response_format")
     pieces, reason = answers.cut(text, _stop_sequences(params), limit)
-    return Choice(index, pieces, reason, top=None if top is None else int(top))
+    return Choice(index, pieces, reason, top=top)
 
 
 def _schema(form: Params) -> Any:
@@ -95,6 +96,15 @@ def _count(params: Params) -> int:
     if count > _MOST_CHOICES:
         raise refused(f"n must be at most {_MOST_CHOICES}, not {count}.", "n")
     return count
+
+
+def _top(params: Params, name: str) -> int | None:
+    top = params.get(name)
+    if top is None:
+        return None
+    if not isinstance(top, int) or not 0 <= top <= _MOST_LOGPROBS:
+        raise refused(f"{name} must be from 0 to {_MOST_LOGPROBS}, not {top!r}.", name)
+    return int(top)
 
 
 def _stop_sequences(params: Params) -> list[str]:

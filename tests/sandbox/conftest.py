@@ -4,7 +4,7 @@ import pytest
 
 from indoxrouter.sandbox import Sandbox
 
-from .sandbox_api import Api
+from .sandbox_api import Api, OpenAIApi
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +31,11 @@ def sandbox() -> Iterator[Sandbox]:
 def own(sandbox: Sandbox) -> Iterator[Api]:
     """Calls to a sandbox of one's own."""
     with Api(sandbox) as api:
+        yield api
+
+
+@pytest.fixture
+def openai(shared: Sandbox) -> Iterator[OpenAIApi]:
+    """Calls to the OpenAI-compatible API of the shared sandbox."""
+    with OpenAIApi(shared) as api:
         yield api

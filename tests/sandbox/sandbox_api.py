@@ -84,3 +84,49 @@ def pieces(answer: requests.Response) -> Iterator[bytes]:
     for line in answer.iter_lines(chunk_size=1):
         if line:
             yield line
+
+
+class OpenAIApi:
+    """Calls below the sandbox's OpenAI-compatible URL."""
+
+    def __init__(self, sandbox: Sandbox, key: str | None = None) -> None:
+        self.sandbox = sandbox
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers["Authorization"] = f"Bearer {key or sandbox.api_key}"
+
+    def __enter__(self) -> "OpenAIApi":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.session.close()
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.session.get(f"{self.sandbox.openai_url}/{path}", timeout=10, **options)
+
+    def delete(self, path: str) -> requests.Response:
+        return self.session.delete(f"{self.sandbox.openai_url}/{path}", timeout=10)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
+        return self.session.post(f"{self.sandbox.openai_url}/{path}", json=body, **{"timeout": 10} | options)
+
+    def chat(self, text: str = "Hello", headers: Any = None, **fields: Any) -> dict[str, Any]:
+        answer = self.post("chat/completions", chat_body(text, **fields), headers=headers)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def message(self, text: str = "Hello", **fields: Any) -> dict[str, Any]:
+        message: dict[str, Any] = self.chat(text, **fields)["choices"][0]["message"]
+        return message
+
+    def stream(self, text: str = "Hello", **fields: Any) -> list[dict[str, Any]]:
+        return chunks(self.post("chat/completions", chat_body(text, stream=True, **fields)))
+
+    def refusal(self, path: str, body: Any, **options: Any) -> tuple[int, dict[str, Any]]:
+        answer = self.post(path, body, **options)
+        error: dict[str, Any] = answer.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        return answer.status_code, error

@@ -17,7 +17,6 @@ _SAMPLING = checks.PARAMS | {
     "top_p": checks.number,
     "frequency_penalty": checks.number,
     "presence_penalty": checks.number,
-    "max_tokens": checks.positive,
     "stream": checks.boolean,
     "stream_options": checks.mapping,
 }
