@@ -120,14 +120,14 @@ class _Maker:
     def _referred(self, reference: Any) -> Any:
         found = self._root
         path = str(reference)
+        if not path.startswith("#"):
+            raise _impossible(f"{path} is not in it")
         for step in path.removeprefix("#").split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
             if isinstance(found, dict) and name in found:
                 found = found[name]
             else:
                 raise _impossible(f"{path} refers to nothing")
-        if not path.startswith("#"):
-            raise _impossible(f"{path} is not in it")
         return found
 
     def _object(self, schema: Schema, depth: int, number: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 HOST = "127.0.0.1"
 _KEEP_ALIVE = 75  # seconds; longer than clients keep idle connections
 _START_SECONDS = 10
+_LOGGERS = ("uvicorn.error", "uvicorn.access", "asyncio", "python_multipart.multipart")
 
 
 class Sandbox:
@@ -152,7 +153,7 @@ class _Server(uvicorn.Server):
 
     def run_on(self, listener: socket.socket) -> None:
         quiet = _Quiet(threading.get_ident())
-        loggers = [logging.getLogger(name) for name in ("uvicorn.error", "uvicorn.access", "asyncio")]
+        loggers = [logging.getLogger(name) for name in _LOGGERS]
         for logger in loggers:
             logger.addFilter(quiet)
         try:

@@ -152,7 +152,8 @@ def test_a_verbose_transcript_has_segments_and_words(openai: OpenAIApi) -> None:
     for spans in (body["segments"], body["words"]):
         assert (spans[0]["start"], spans[-1]["end"]) == (0, body["duration"])
         assert all(one["start"] < one["end"] == other["start"] for one, other in pairwise(spans))
-    only = listen(openai, content, response_format="verbose_json", **{"timestamp_granularities[]": ["word"]}).json()
+    words: dict[str, Any] = {"timestamp_granularities[]": ["word"]}
+    only = listen(openai, content, response_format="verbose_json", **words).json()
     assert ("words" in only, "segments" in only) == (True, False)
     plain = listen(openai, content, response_format="verbose_json", timestamp_granularities="segment").json()
     assert ("words" in plain, "segments" in plain) == (False, True)

@@ -43,7 +43,8 @@ def test_the_model_is_named_as_it_was_asked(openai: OpenAIApi) -> None:
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_both_limits_cut(openai: OpenAIApi, name: str) -> None:
-    body = openai.chat(**{name: 5})
+    limit: dict[str, Any] = {name: 5}
+    body = openai.chat(**limit)
     assert body["choices"][0]["finish_reason"] == "length"
     assert body["usage"]["completion_tokens"] == 5
 

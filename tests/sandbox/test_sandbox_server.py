@@ -97,12 +97,14 @@ def test_nothing_is_printed_or_logged(capfd: pytest.CaptureFixture[str], caplog:
         with contextlib.suppress(requests.RequestException):
             api.chat(headers={"X-Sandbox-Fault": '{"cut": 5}'})
         api.get("nothing")
+        kind = {"Content-Type": "multipart/form-data; boundary=b", "Authorization": f"Bearer {sandbox.api_key}"}
+        assert requests.post(f"{sandbox.openai_url}/files", b"odd", headers=kind, timeout=5).status_code == 400
         with socket.create_connection(("127.0.0.1", sandbox.port)) as odd:
             odd.sendall(b"nonsense\r\n\r\n")
             assert b"400" in odd.recv(100)
     assert capfd.readouterr() == ("", "")
     loggers = {record.name for record in caplog.records}
-    assert not any(name.startswith(("uvicorn", "asyncio")) for name in loggers)
+    assert not any(name.startswith(("uvicorn", "asyncio", "python_multipart")) for name in loggers)
     logging.getLogger("uvicorn.error").warning("Another server's own message")
     assert "Another server's own message" in caplog.text
 
