@@ -17,7 +17,7 @@ from indoxrouter.core.plan import Shared
 from indoxrouter.core.plan import call as plan_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import Close, Closed, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
+from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
 from indoxrouter.driver import log
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_aiohttp import AsyncTransport
@@ -55,27 +55,35 @@ class AsyncDriver:
     async def advance(self, plan: Plan[T], failure: BaseException | None = None) -> Emit | T:
         """Carry out a plan's steps up to the next Emit, or to its end."""
         answer: Any = None
-        while True:
-            try:
-                step = plan.send(answer) if failure is None else plan.throw(failure)
-            except StopIteration as stop:
-                ended: T = stop.value
-                return ended
-            if isinstance(step, Emit):
-                return step
-            answer, failure = None, None
-            try:
-                answer = await self._carry_out(step)
-            except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
-                failure = error
+        try:
+            while True:
+                try:
+                    step = plan.send(answer) if failure is None else plan.throw(failure)
+                except StopIteration as stop:
+                    ended: T = stop.value
+                    return ended
+                if isinstance(step, Emit):
+                    return step
+                answer, failure = None, None
+                try:
+                    answer = await self._carry_out(step)
+                except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
+                    failure = error
+        except BaseException as error:
+            if isinstance(answer, Reply):
+                self._transport.close_reply(answer)
+            self.abandon(plan, error)
+            raise
 
-    def abandon(self, plan: Plan[Any]) -> None:
-        """End a plan that nobody can wait for any more: what is left of it only closes."""
-        with contextlib.suppress(Closed, StopIteration):
-            step = plan.throw(Closed())
+    def abandon(self, plan: Plan[Any], why: BaseException) -> None:
+        """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
+        try:
+            step = plan.throw(why)
             while isinstance(step, Close):
                 self._transport.close_reply(step.reply)
                 step = next(plan)
+        except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
+            del error
 
     async def _carry_out(self, step: Step) -> Any:
         match step:
@@ -97,13 +105,23 @@ class AsyncDriver:
 
     async def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
+        mine = Flight()
+        try:
+            return await self._granted(step, mine)
+        finally:
+            if mine.begun:
+                if not mine.done:  # interrupted where nobody could catch it: the next one leads
+                    self.shared.login.failed(mine, KeyboardInterrupt(), time.monotonic())
+                self._wake(mine)
+
+    async def _granted(self, step: Token, mine: Flight) -> Grant:
         waited = False
         while True:
-            found = self.shared.login.ask(step.stale, time.monotonic())
+            found = self.shared.login.ask(step.stale, time.monotonic(), mine)
             if isinstance(found, AccessToken):
                 return Grant(found, waited and step.stale is not None)
             if not isinstance(found, Wait):
-                return Grant(await self._lead(found.flight, step.until), step.stale is not None)
+                return Grant(await self._lead(mine, step.until), step.stale is not None)
             waited = True
             await self._wait_for(found.flight, step.until)
 
@@ -123,19 +141,17 @@ class AsyncDriver:
             raise flight.error.clone()
         raise late
 
-    async def _lead(self, flight: Flight, until: float | None) -> AccessToken:
+    async def _lead(self, mine: Flight, until: float | None) -> AccessToken:
         """Log in for everybody who waits."""
-        login = self.shared.login
+        login, until = self.shared.login, mine.until(until, time.monotonic())
         try:
-            token = await self.run(acquire(self.settings, flight, until, self.clock))
-            login.landed(flight, token)
+            token = await self.run(acquire(self.settings, mine, until, self.clock))
         except BaseException as error:
-            spare = login.failed(flight, error, time.monotonic())
+            spare = login.failed(mine, error, time.monotonic())
             if spare is None:
                 raise
             return spare
-        finally:
-            self._wake(flight)
+        login.landed(mine, token)
         return token
 
     def _wake(self, flight: Flight) -> None:

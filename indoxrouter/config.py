@@ -95,7 +95,7 @@ def resolve(
         fallback_models=inputs.names("fallback_models", fallback_models),
         deadline=inputs.seconds("deadline", deadline),
         max_connections=inputs.count("max_connections", max_connections, least=1),
-        proxy=proxy,
+        proxy=None if proxy is None else inputs.proxy_url(proxy),
         verify=_verify(verify),
         default_headers=inputs.check_headers(default_headers or {}),
         allow_insecure=allow_insecure,
@@ -108,7 +108,7 @@ def _key_and_url(
     key_variable, url_variable = VARIABLES[dialect]
     key: ApiKey | None = api_key or os.environ.get(key_variable)
     url = base_url or os.environ.get(url_variable)
-    if key is None and (key := from_file.get(key_variable)):
+    if not key and (key := from_file.get(key_variable)):
         # A file in the current directory may redirect only the key that it brings itself.
         url = url or from_file.get(url_variable)
     if dialect == "openai":
@@ -143,7 +143,12 @@ def _verify(verify: bool | str | os.PathLike[str]) -> bool | str:
 
 
 def _read(env_file: str | os.PathLike[str] | None) -> dict[str, str | None]:
-    return dict(dotenv_values(env_file)) if env_file is not None and os.path.isfile(env_file) else {}
+    if env_file is None or not os.path.isfile(env_file):
+        return {}
+    try:
+        return dict(dotenv_values(env_file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{os.fspath(env_file)!r} can't be read: {type(error).__name__}") from None
 
 
 def _given(

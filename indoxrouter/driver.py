@@ -55,19 +55,35 @@ class Driver:
     def advance(self, plan: Plan[T], failure: BaseException | None = None) -> Emit | T:
         """Carry out a plan's steps up to the next Emit, or to its end."""
         answer: Any = None
-        while True:
-            try:
-                step = plan.send(answer) if failure is None else plan.throw(failure)
-            except StopIteration as stop:
-                ended: T = stop.value
-                return ended
-            if isinstance(step, Emit):
-                return step
-            answer, failure = None, None
-            try:
-                answer = self._carry_out(step)
-            except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
-                failure = error
+        try:
+            while True:
+                try:
+                    step = plan.send(answer) if failure is None else plan.throw(failure)
+                except StopIteration as stop:
+                    ended: T = stop.value
+                    return ended
+                if isinstance(step, Emit):
+                    return step
+                answer, failure = None, None
+                try:
+                    answer = self._carry_out(step)
+                except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
+                    failure = error
+        except BaseException as error:
+            if isinstance(answer, Reply):
+                self._transport.close_reply(answer)
+            self.abandon(plan, error)
+            raise
+
+    def abandon(self, plan: Plan[Any], why: BaseException) -> None:
+        """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
+        try:
+            step = plan.throw(why)
+            while isinstance(step, Close):
+                self._transport.close_reply(step.reply)
+                step = next(plan)
+        except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
+            del error
 
     def _carry_out(self, step: Step) -> Any:
         match step:
@@ -89,13 +105,24 @@ class Driver:
 
     def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
+        mine = Flight()
+        try:
+            return self._granted(step, mine)
+        finally:
+            if mine.begun:
+                if not mine.done:  # interrupted where nobody could catch it: the next one leads
+                    self.shared.login.failed(mine, KeyboardInterrupt(), time.monotonic())
+                with self._landing:
+                    self._landing.notify_all()
+
+    def _granted(self, step: Token, mine: Flight) -> Grant:
         waited = False
         while True:
-            found = self.shared.login.ask(step.stale, time.monotonic())
+            found = self.shared.login.ask(step.stale, time.monotonic(), mine)
             if isinstance(found, AccessToken):
                 return Grant(found, waited and step.stale is not None)
             if not isinstance(found, Wait):
-                return Grant(self._lead(found.flight, step.until), step.stale is not None)
+                return Grant(self._lead(mine, step.until), step.stale is not None)
             waited = True
             self._wait_for(found.flight, step.until)
 
@@ -107,20 +134,17 @@ class Driver:
         if flight.error is not None:
             raise flight.error.clone()
 
-    def _lead(self, flight: Flight, until: float | None) -> AccessToken:
+    def _lead(self, mine: Flight, until: float | None) -> AccessToken:
         """Log in for everybody who waits."""
-        login = self.shared.login
+        login, until = self.shared.login, mine.until(until, time.monotonic())
         try:
-            token = self.run(acquire(self.settings, flight, until, self.clock))
-            login.landed(flight, token)
+            token = self.run(acquire(self.settings, mine, until, self.clock))
         except BaseException as error:
-            spare = login.failed(flight, error, time.monotonic())
+            spare = login.failed(mine, error, time.monotonic())
             if spare is None:
                 raise
             return spare
-        finally:
-            with self._landing:
-                self._landing.notify_all()
+        login.landed(mine, token)
         return token
 
 

@@ -8,6 +8,7 @@ IndoxRouterError
 │  └─ StreamError                         a stream that was cut or could not be decoded
 └─ APIError                               any error answer
    ├─ AuthenticationError
+   │  └─ MissingKeyError (ValueError)     no API key at all
    ├─ PermissionDeniedError
    ├─ RateLimitError
    ├─ InsufficientCreditsError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +29,7 @@ def check_base_url(url: Any, allow_insecure: bool = False) -> str:
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError as error:
         raise ConfigurationError(f"base_url is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not host:
@@ -44,6 +44,14 @@ def check_base_url(url: Any, allow_insecure: bool = False) -> str:
             "use https, or pass allow_insecure=True if you trust that network"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def proxy_url(url: Any) -> str:
+    """A proxy's URL; it is not shown, as it may hold a password."""
+    parts = urlsplit(url) if isinstance(url, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError("proxy must be a URL such as http://host:3128")
+    return str(url)
 
 
 def is_loopback(host: str) -> bool:
@@ -67,14 +75,16 @@ def check_headers(headers: Any, error: type[IndoxRouterError] = ConfigurationErr
     return dict(headers)
 
 
-_OURS = frozenset({"authorization", "cookie", "host", "content-length", "transfer-encoding", "connection"})
+_OURS = frozenset(
+    {"authorization", "cookie", "host", "content-length", "transfer-encoding", "connection", "idempotency-key"}
+)
 
 
 def seconds(name: str, value: Any, *, error: type[IndoxRouterError] = ConfigurationError) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise error(f"{name} must be a positive number of seconds, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1e6:
+        raise error(f"{name} must be a positive number of seconds, of at most a million, not {value!r}")
     return float(value)
 
 

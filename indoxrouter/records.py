@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from indoxrouter.responses import Answer
 
@@ -32,12 +32,14 @@ class ModelInfo(Answer):
 class Record(dict[str, Any]):
     """A dict whose keys are attributes too; a documented key that is missing reads as None."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return self[name]
-        if name in type(self).__annotations__:
-            return None
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if not TYPE_CHECKING:  # to a type checker, the documented keys are all there are
+
+        def __getattr__(self, name: str) -> Any:
+            if name in self:
+                return self[name]
+            if name in type(self).__annotations__:
+                return None
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *type(self).__annotations__, *self})

@@ -25,7 +25,7 @@ class _Driver(Protocol):
 
 class _AsyncDriver(Protocol):
     async def advance(self, plan: Plan[Result], failure: BaseException | None = None) -> Emit | Result: ...
-    def abandon(self, plan: Plan[Any]) -> None: ...
+    def abandon(self, plan: Plan[Any], why: BaseException) -> None: ...
     def abort(self, reply: Reply) -> None: ...
 
 
@@ -233,7 +233,7 @@ class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
 
     def __del__(self) -> None:
         if not self._over:
-            self._driver.abandon(self._plan)
+            self._driver.abandon(self._plan, Closed())
 
     async def close(self) -> None:
         """Drop the rest of the answer; closing again, or after its end, does nothing."""
@@ -293,5 +293,5 @@ class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
     def _end_if_closing(self) -> None:
         # What is left of a plan that is closed does not wait: see AsyncDriver.abandon.
         if self._closing and not self._over and not self._turn.locked():
-            self._driver.abandon(self._plan)
+            self._driver.abandon(self._plan, Closed())
             self._ended()

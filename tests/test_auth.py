@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import signal
 import subprocess
@@ -12,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
-from raw_server import Action, RawServer, Seen, answer, chat_body, head, ok
+from raw_server import HOLD, Action, RawServer, Seen, answer, chat_body, head, ok
 
 from indoxrouter import (
     APIError,
@@ -28,7 +30,7 @@ from indoxrouter import (
     RateLimitError,
     ServiceUnavailableError,
 )
-from indoxrouter.core.login import AccessToken, Lead, Login, Wait, lifetime
+from indoxrouter.core.login import AccessToken, Flight, Lead, Login, Wait, lifetime
 from indoxrouter.sandbox import Sandbox
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -126,9 +128,9 @@ class TestA1OneRefreshForAll:
     def test_a1_only_one_caller_refreshes_while_others_go_on(self) -> None:
         login = Login()
         token = logged_in(login, lifetime=100.0)
-        assert isinstance(login.ask(None, 80.0), Lead)
-        assert login.ask(None, 80.0) is token
-        assert isinstance(login.ask(None, 101.0), Wait)
+        assert isinstance(login.ask(None, 80.0, Flight()), Lead)
+        assert login.ask(None, 80.0, Flight()) is token
+        assert isinstance(login.ask(None, 101.0, Flight()), Wait)
 
 
 class TestA2LateRefusal:
@@ -154,11 +156,11 @@ class TestA2LateRefusal:
     def test_a2_a_401_names_its_token(self) -> None:
         login = Login()
         old = logged_in(login)
-        found = login.ask(old, 1.0)
+        found = login.ask(old, 1.0, Flight())
         assert isinstance(found, Lead)
         new = AccessToken("new", "http://h/v1", 1.0)
         login.landed(found.flight, new)
-        assert login.ask(old, 2.0) is new
+        assert login.ask(old, 2.0, Flight()) is new
 
 
 class TestA3Refresh:
@@ -269,23 +271,49 @@ class TestA5RefusedKeys:
                         client.chat(HELLO)
             assert len(server.requests) == 3
 
+    def test_a5_refused_calls_do_not_lock_out_a_token_that_works(self) -> None:
+        """A caller's own provider key may be refused with a 401 too."""
+
+        def script(seen: Seen) -> list[Action]:
+            return [answer(401, {"detail": "bad key"}) if b"byok" in seen.body else ok(chat_body())]
+
+        with RawServer(script) as server, Client(KEY, server.url) as client:
+            for _ in range(5):
+                with pytest.raises(AuthenticationError):
+                    client.chat(HELLO, byok_api_key="bad")
+            assert client.chat(HELLO).data == "fine"
+            for _ in range(2):
+                with pytest.raises(AuthenticationError):
+                    client.chat(HELLO, byok_api_key="bad")
+                assert client.chat(HELLO).data == "fine"
+
+    def test_a5_a_server_that_hands_back_the_same_token_is_not_asked_for_ever(self) -> None:
+        def script(seen: Seen) -> list[Action]:
+            return [ok({"access_token": "same"}) if "/auth/" in seen.path else answer(401, {})]
+
+        with RawServer(script, logins=False) as server, Client(KEY, server.url) as client:
+            for _ in range(10):
+                with pytest.raises(AuthenticationError):
+                    client.chat(HELLO)
+            assert [seen.path for seen in server.requests].count("/v1/auth/api-key") == 4
+
     def test_a5_it_asks_again_after_a_minute(self) -> None:
         login, now = Login(), 0.0
         for _ in range(3):
-            found = login.ask(None, now)
+            found = login.ask(None, now, Flight())
             assert isinstance(found, Lead)
             login.failed(found.flight, AuthenticationError("no", status_code=401), now)
             now += 1
         with pytest.raises(AuthenticationError):
-            login.ask(None, now)
+            login.ask(None, now, Flight())
         with pytest.raises(AuthenticationError):
-            login.ask(None, 61.9)
-        assert isinstance(login.ask(None, 62.1), Lead)
+            login.ask(None, 61.9, Flight())
+        assert isinstance(login.ask(None, 62.1, Flight()), Lead)
 
     def test_a5_three_in_more_than_a_minute_are_no_storm(self) -> None:
         login = Login()
         for now in (0.0, 40.0, 80.0, 120.0):
-            found = login.ask(None, now)
+            found = login.ask(None, now, Flight())
             assert isinstance(found, Lead)
             login.failed(found.flight, AuthenticationError("no", status_code=401), now)
 
@@ -335,6 +363,19 @@ class TestA6LoginAnswers:
             time.sleep(1.0)  # within the last quarter, still valid
             assert client.chat(HELLO).data == "fine"
             assert client.chat(HELLO).data == "fine"
+            assert [seen.path for seen in server.requests].count("/v1/auth/api-key") == 2
+
+    def test_a6_a_hanging_refresh_costs_no_call_whose_token_is_still_valid(self) -> None:
+        def script(seen: Seen) -> list[Action]:
+            if "/auth/" in seen.path:
+                return [ok({"access_token": "t", "expires_in": 4}) if seen.number == 0 else HOLD]
+            return [ok(chat_body())]
+
+        with RawServer(script, logins=False) as server, Client(KEY, server.url) as client:
+            client.chat(HELLO)
+            time.sleep(3.1)
+            for _ in range(3):
+                assert client.chat(HELLO, deadline=3).data == "fine"
             assert [seen.path for seen in server.requests].count("/v1/auth/api-key") == 2
 
     @pytest.mark.parametrize(
@@ -463,6 +504,20 @@ class TestA8TheLeaderDies:
             with pytest.raises(KeyboardInterrupt):
                 leader.result()
 
+    # What an interrupt catches just as it is handed over is closed by the collector, which may warn.
+    @pytest.mark.filterwarnings("ignore::ResourceWarning")
+    def test_a8_an_interrupt_at_any_moment_of_a_login_leaves_no_one_waiting(self) -> None:
+        """Every line of the driver is interrupted once, as Ctrl-C might."""
+        interrupted = 0
+        for moment in range(1, 400):
+            with RawServer(lambda _: [ok(chat_body())]) as server, Client(KEY, server.url, max_retries=0) as client:
+                if not interrupted_at(moment, partial(client.chat, HELLO)):
+                    break
+                interrupted += 1
+                assert client.chat(HELLO, deadline=5).data == "fine"
+        gc.collect()
+        assert interrupted > 20
+
     def test_a8_a_servers_failure_is_shared(self) -> None:
         def script(seen: Seen) -> list[Action]:
             return [0.3, answer(401, {"detail": "no"})]
@@ -553,8 +608,33 @@ class TestAutoRefreshAndKeys:
         assert caught.value.client_request_id
 
 
+def interrupted_at(moment: int, work: Callable[[], Any]) -> bool:
+    """Whether a KeyboardInterrupt, raised at the so many-th line of the driver's code, ended the work."""
+    left = moment
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.endswith("/driver.py"):
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    old = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(old)
+    return False
+
+
 def logged_in(login: Login, lifetime: float | None = None) -> AccessToken:
-    found = login.ask(None, 0.0)
+    found = login.ask(None, 0.0, Flight())
     assert isinstance(found, Lead)
     token = AccessToken("t", "http://h/v1", 0.0, lifetime)
     login.landed(found.flight, token)

@@ -145,9 +145,10 @@ class TestRetry:
 
     @pytest.mark.parametrize("status", [400, 402, 403, 404, 422])
     @pytest.mark.parametrize("should_retry", ["true", "false", None])
-    def test_a_final_answer_never_is(self, status: int, should_retry: str | None) -> None:
+    @pytest.mark.parametrize("code", ["rate_limit_exceeded", "server_error", None])
+    def test_a_final_answer_never_is(self, status: int, should_retry: str | None, code: str | None) -> None:
         headers = {} if should_retry is None else {"x_should_retry": should_retry}
-        world = World(refused(status, **headers), GOOD)
+        world = World(refused(status, {"error": {"code": code}}, **headers), GOOD)
         with pytest.raises(APIError) as caught:
             world.run(chat())
         assert len(world.sent) == 1
@@ -156,9 +157,15 @@ class TestRetry:
     def test_the_server_may_say_so(self) -> None:
         world = World(refused(418, x_should_retry="true"), GOOD)
         assert world.run(chat()).body == {"data": "fine"}
+        for status in (500, 502, 503, 429):
+            world = World(refused(status, x_should_retry="false"), GOOD)
+            with pytest.raises(APIError):
+                world.run(chat())
+            assert len(world.sent) == 1
+
+    def test_its_word_on_retries_is_none_on_the_next_model(self) -> None:
         world = World(refused(503, x_should_retry="false"), GOOD)
-        with pytest.raises(ServiceUnavailableError):
-            world.run(chat())
+        assert world.run(chat("a/1"), chat("b/2")).request.model == "b/2"
 
     def test_what_was_not_sent_is_always_tried_again(self) -> None:
         for request in (chat(), image(), hosted.models()):
@@ -190,6 +197,19 @@ class TestRetry:
         world = World(lost(), late(), refused(500), GOOD, max_retries=3)
         world.run(hosted.models())
         assert keys(world) == [None] * 4
+        assert world.shared.possible_double_charges == 0
+
+    @pytest.mark.parametrize(
+        "answer",
+        [(200, {"content-encoding": "br"}, {}), (200, {}, "text"), (200, {}, [1, 2]), (200, {}, {"error": "x"})],
+    )
+    def test_what_would_be_answered_alike_is_not_repeated(self, answer: Any) -> None:
+        world = World(answer, answer, GOOD)
+        try:
+            world.run(chat())
+        except IndoxRouterError as error:
+            assert len(error.attempts) == 1  # noqa: PT017 - and no error is fine too
+        assert len(world.sent) == 1
         assert world.shared.possible_double_charges == 0
 
     def test_a_cut_answer_is_an_unknown_outcome(self) -> None:
@@ -304,6 +324,8 @@ class TestFallback:
         world = World(refused(500), GOOD)
         with pytest.raises(APIError):
             world.run(image(), image(), max_retries=0)
+        world = World(refused(500), GOOD)
+        assert world.run(image(), image(), max_retries=0, idempotency_key="mine").body == {"data": "fine"}
 
     def test_given_keys_differ_per_model(self) -> None:
         world = World(refused(503), refused(503), GOOD)
@@ -344,11 +366,14 @@ class TestTokens:
             world.run(chat(), max_retries=9)
         assert len(world.sent) == 2
 
-    def test_a_401_after_a_404_of_an_older_path_is_the_404(self) -> None:
+    def test_an_older_path_gets_its_fresh_token_and_its_retries_too(self) -> None:
         world = World(refused(404), refused(401), GOOD)
-        with pytest.raises(APIError) as caught:
+        assert world.run(hosted.usage()).body == {"data": "fine"}
+        world = World(refused(404), refused(503), refused(404), GOOD)
+        assert world.run(hosted.usage()).body == {"data": "fine"}
+        world = World(refused(404), refused(401), refused(401))
+        with pytest.raises(AuthenticationError):
             world.run(hosted.usage())
-        assert caught.value.status_code == 404
 
     def test_a_token_that_came_back_the_same_is_not_tried_again(self) -> None:
         world = World(refused(401), GOOD)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import itertools
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -153,6 +156,8 @@ class TestC24Verdicts:
             assert caught.value.partial == stream.text == "one two"
             assert caught.value.outcome == "unknown"
             assert caught.value.attempts == stream.attempts
+            assert caught.value.attempts[-1].outcome == "unknown"
+            assert caught.value.request_id == stream.request_id
             for _ in range(2):  # asking again does not make it whole
                 with pytest.raises(StreamError):
                     stream.response()
@@ -204,6 +209,7 @@ class TestC25ErrorEvents:
                 list(stream)
             assert caught.value.partial == "so far"
             assert not caught.value.retryable
+            assert caught.value.outcome == "unknown"
             assert stream.state == "failed"
 
     def test_c25_null_is_no_error(self) -> None:
@@ -296,6 +302,20 @@ class TestC26OddEvents:
         events = [event(b"Hello"), event(b" {half"), event(b"42"), event({"data": " world"})]
         with streaming(STREAM_HEAD, *events, DONE, FIN) as stream:
             assert stream.data == "Hello {half42 world"
+
+    @pytest.mark.parametrize(
+        ("events", "text"),
+        [(["4"], "4"), (["42", " is it"], "42 is it"), (["1", "2", '{"data": "3"}'], "123")],
+    )
+    def test_c26_numbers_are_text_where_nothing_but_text_comes(self, events: list[str], text: str) -> None:
+        with streaming(STREAM_HEAD, *[event(data.encode()) for data in events], DONE, FIN) as stream:
+            assert stream.data == text
+
+    def test_c26_tool_calls_of_odd_shapes(self) -> None:
+        deltas: list[Any] = [{"function": {"arguments": {"a": 1}}}, {"function": {"arguments": "x"}}, {"function": 5}]
+        events = [event({"choices": [{"delta": {"tool_calls": [delta]}}]}) for delta in deltas]
+        with streaming(STREAM_HEAD, *events, DONE, FIN) as stream:
+            assert stream.response().tool_calls == [{"function": 5}] or stream.tool_calls
 
     def test_c26_the_generation_is_told_by_the_first_event(self) -> None:
         reader = EventReader(Origin("POST h/p"))
@@ -522,6 +542,59 @@ def test_all_stream_generations_bring_the_same_text(streams: str, method: str) -
         stream = ask(question, stream=True)
         assert "".join(chunk.data for chunk in stream) == ask(question).data == stream.data
         assert stream.state == "complete"
+
+
+@pytest.mark.parametrize("cut", [None, -1, -9, 30])
+def test_a_compressed_stream(cut: int | None) -> None:
+    body = gzip.compress(b"".join([piece("one "), piece("two")] * 50))
+    reply = head(200, Content_Type="text/event-stream", Content_Encoding="gzip", Connection="close")
+    with RawServer(lambda _: [reply, body[:cut], FIN]) as server, Client(KEY, server.url, max_retries=0) as client:
+        with pytest.raises(StreamError):
+            client.chat(HELLO, stream=True).response()
+    whole = gzip.compress(piece("one ") + piece("two", "stop") + DONE)
+    with RawServer(lambda _: [reply, whole, FIN]) as server, Client(KEY, server.url) as client:
+        assert client.chat(HELLO, stream=True).data == "one two"
+
+
+def test_an_interrupted_stream_is_cancelled() -> None:
+    class Stop(BaseException):
+        """Stands for Ctrl-C."""
+
+    def interrupt(*_: Any) -> None:
+        raise Stop
+
+    with streaming(STREAM_HEAD, piece("a"), HOLD) as stream:
+        next(stream)
+        old = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            with pytest.raises(Stop):
+                next(stream)
+        finally:
+            signal.signal(signal.SIGALRM, old)
+        assert (stream.state, stream.text) == ("cancelled", "a")
+        with pytest.raises(StreamError):
+            stream.response()
+
+
+def test_threads_may_share_a_stream(sandbox: Sandbox) -> None:
+    with Client(sandbox.api_key, sandbox.url) as client:
+        for _ in range(20):
+            stream = client.chat(HELLO, stream=True)
+            with ThreadPoolExecutor(4) as pool:
+                parts = list(pool.map(lambda _, stream=stream: [chunk.data for chunk in stream], range(4)))
+            assert stream.state == "complete"
+            assert sum(len("".join(part)) for part in parts) == len(stream.text)
+
+
+def test_a_blocked_read_ends_at_once_when_the_stream_is_closed() -> None:
+    with streaming(STREAM_HEAD, piece("a"), HOLD) as stream:
+        next(stream)
+        threading.Timer(0.2, stream.close).start()
+        started = time.monotonic()
+        assert list(stream) == []
+        assert time.monotonic() - started < 0.2 + 1.0
+        assert stream.state == "cancelled"
 
 
 def test_a_stream_is_closed_from_another_thread() -> None:

@@ -20,7 +20,7 @@ from indoxrouter.sandbox import Sandbox
 PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
     *("errors", "responses", "records", "inputs", "config", "options"),
-    *("wire", "transports", "core", "calls", "streams", "driver", "async_driver", "client"),
+    *("wire", "transports", "core", "calls", "streams", "driver", "async_driver", "client", "async_client"),
 ]
 """Lowest first: each imports only from itself and those before it."""
 
@@ -56,7 +56,16 @@ def test_both_import_names_are_the_same_module() -> None:
 
 def test_the_names_are_pinned() -> None:
     assert set(indoxrouter.__all__) == {
-        *("Client", "IndoxRouter", "ChatStream", "ChatMessage", "Attempt", "__version__"),
+        *(
+            "Client",
+            "AsyncClient",
+            "IndoxRouter",
+            "ChatStream",
+            "AsyncChatStream",
+            "ChatMessage",
+            "Attempt",
+            "__version__",
+        ),
         *(
             "ChatResponse",
             "CompletionResponse",

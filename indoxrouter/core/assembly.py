@@ -46,14 +46,15 @@ class Assembly:
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Names of the answer that events carry beside its text; the first one counts."""
-        for name in ("id", "model", "provider", "created", "created_at"):
+        for name in ("id", "model", "provider", "created", "created_at", "request_id", "message", "duration_ms"):
             if facts.get(name) is not None:
                 self._facts.setdefault(name, facts[name])
 
     @property
     def request_id(self) -> str | None:
         """The server's, else ours."""
-        return self._server_request_id or self._facts.get("id") or self.client_request_id
+        named = self._facts.get("request_id") or self._facts.get("id")
+        return self._server_request_id or (named if isinstance(named, str) else None) or self.client_request_id
 
     @property
     def text(self) -> str:
@@ -138,8 +139,8 @@ def _merge(call: dict[str, Any], delta: Mapping[str, Any]) -> None:
         if name == "function" and isinstance(value, dict):
             function = call.setdefault("function", {})
             for part, piece in value.items():
-                if part == "arguments" and isinstance(piece, str):
-                    function[part] = function.get(part, "") + piece
+                if part == "arguments" and isinstance(piece, str) and isinstance(function.get(part), str):
+                    function[part] += piece
                 elif piece is not None:
                     function[part] = piece
         elif name != "index" and value is not None:

@@ -13,6 +13,9 @@ from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, from_body, unusable
 from indoxrouter.wire.messages import HttpRequest, Reply
 
+_FINAL_CODES = ("too_large", "encoding", "undecodable", "event_too_large")
+"""Failures that the same request would meet again."""
+
 
 class Limits(NamedTuple):
     """Monotonic times at which an attempt and its whole call must have ended."""
@@ -25,7 +28,8 @@ class Limits(NamedTuple):
     def explain(self, error: IndoxRouterError, target: str) -> IndoxRouterError:
         """Say where it happened, and whether it was the call's own deadline that passed."""
         error.message = f"{target}: {error.message}"
-        error.retryable = True
+        error.args = (error.message,)
+        error.retryable = error.code not in _FINAL_CODES
         if isinstance(error, RequestTimeoutError) and self.deadline is not None and self.until >= self.deadline:
             late = DeadlineExceededError(f"{target}: the deadline of the call passed")
             late.outcome = error.outcome
@@ -66,23 +70,34 @@ def read(reply: Reply, limits: Limits, target: str, cap: int = JSON_CAP) -> Plan
 def parsed(origin: Origin, reply: Reply, content: bytes) -> Any:
     """The JSON of a 2xx answer, or the error that it is."""
     try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        if content.lstrip()[:1] in (b"{", b"["):
-            raise NetworkError(
-                f"{origin.target} answered {reply.status} with JSON that is cut or broken",
-                status_code=None,
-                code="truncated",
-                request_id=reply.headers.get("x-request-id"),
-                outcome="unknown",
-                retryable=True,
-            ) from None
-        raise unusable(origin, reply.status, reply.headers, content) from None
+        body = _json(content)
+    except (ValueError, RecursionError) as error:
+        if content.lstrip()[:1] not in (b"{", b"["):
+            raise unusable(origin, reply.status, reply.headers, content) from None
+        cut = isinstance(error, json.JSONDecodeError) and (
+            error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+        )
+        raise NetworkError(
+            f"{origin.target} answered {reply.status} with JSON that is {'cut' if cut else 'broken'}",
+            code="truncated" if cut else "undecodable",
+            request_id=reply.headers.get("x-request-id"),
+            outcome="unknown",
+            retryable=cut,
+        ) from None
     if isinstance(body, dict) and (
         body.get("error") is not None or body.get("success") is False or body.get("status") == "failed"
     ):
         raise from_body(origin, None, reply.headers, body)
     return body
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a number of thousands of digits, which Python's int refuses
+        return json.loads(content, parse_int=float)
 
 
 def target_of(request: HttpRequest) -> str:

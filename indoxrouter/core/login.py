@@ -52,17 +52,25 @@ class AccessToken:
 class Flight:
     """One login under way. Those who wait for it share its end."""
 
-    __slots__ = ("done", "error", "last", "refresh_with", "spare")
+    __slots__ = ("begun", "done", "error", "last", "refresh_with", "spare")
 
-    def __init__(self, last: AccessToken | None, refresh_with: AccessToken | None, spare: AccessToken | None) -> None:
+    def __init__(self) -> None:
+        self.begun = False
         self.done = False
         self.error: IndoxRouterError | None = None
-        self.last = last
+        self.last: AccessToken | None = None
         """The token before: its base answers logins."""
-        self.refresh_with = refresh_with
+        self.refresh_with: AccessToken | None = None
         """Its refresh cookie is tried first, and never again."""
-        self.spare = spare
+        self.spare: AccessToken | None = None
         """Still valid: what the leader goes on with where an early refresh fails."""
+
+    def until(self, deadline: float | None, now: float) -> float | None:
+        """When the leader gives up; an early refresh may take half of what its spare token has left."""
+        if self.spare is None or self.spare.lifetime is None:
+            return deadline
+        half = now + (self.spare.fetched_at + self.spare.lifetime - now) / 2
+        return half if deadline is None else min(half, deadline)
 
 
 class Lead(NamedTuple):
@@ -92,13 +100,16 @@ class Login:
         self._found_fruitless: AccessToken | None = None
         self._silent_until = -math.inf
 
-    def ask(self, stale: AccessToken | None, now: float) -> AccessToken | Lead | Wait:
-        """What to do for a token; `stale` was refused by a 401.
+    def ask(self, stale: AccessToken | None, now: float, mine: Flight) -> AccessToken | Lead | Wait:
+        """What to do for a token; `stale` was refused by a 401. `mine` is the flight to lead, if any.
 
         Raises AuthenticationError where logging in again is not allowed or has proved useless.
         """
         with self._lock:
-            if stale is not None and stale is self._token:
+            refused = stale is not None and stale is self._token
+            if refused and now < self._silent_until:
+                raise self._silence(now)  # but for others the token may well work
+            if refused:
                 self._token = None
             spare = self._token if self._token is not None and not self._token.expired(now) else None
             if spare is not None:
@@ -112,15 +123,10 @@ class Login:
                     "the token has expired and auto_refresh is off", code="token_expired", outcome="not_sent"
                 )
             elif now < self._silent_until:
-                raise AuthenticationError(
-                    f"{FRUITLESS_LIMIT} logins in a row brought no token that works; not asking again for "
-                    f"{self._silent_until - now:.0f} s: is the API key revoked?",
-                    code="logins_fruitless",
-                    outcome="not_sent",
-                )
-            self._flight = Flight(self._last, self._unspent, spare)
-            self._unspent = None
-            return Lead(self._flight)
+                raise self._silence(now)
+            mine.begun, mine.last, mine.refresh_with, mine.spare = True, self._last, self._unspent, spare
+            self._flight, self._unspent = mine, None
+            return Lead(mine)
 
     def landed(self, flight: Flight, token: AccessToken) -> None:
         """The leader brought a token."""
@@ -137,12 +143,13 @@ class Login:
         """
         with self._lock:
             self._end(flight)
-            if not isinstance(error, IndoxRouterError) or isinstance(error, DeadlineExceededError):
+            if not isinstance(error, IndoxRouterError):
                 return None
             if flight.spare is not None and not flight.spare.expired(now):
                 self._no_refresh_before = now + (error.retry_after or PAUSE)
                 return flight.spare
-            flight.error = error
+            if not isinstance(error, DeadlineExceededError):
+                flight.error = error
             if error.status_code in (401, 403):
                 self._count_fruitless(now)
             return None
@@ -154,11 +161,25 @@ class Login:
                 self._found_fruitless = token
                 self._count_fruitless(now)
 
+    def worked(self) -> None:
+        """A token brought an answer: what was counted before were not logins in a row."""
+        if self._fruitless:
+            with self._lock:
+                self._fruitless.clear()
+
     def _count_fruitless(self, now: float) -> None:
         self._fruitless.append(now)
         if len(self._fruitless) == FRUITLESS_LIMIT and now - self._fruitless[0] <= FRUITLESS_WINDOW:
             self._silent_until = now + FRUITLESS_PAUSE
             self._fruitless.clear()
+
+    def _silence(self, now: float) -> AuthenticationError:
+        return AuthenticationError(
+            f"{FRUITLESS_LIMIT} logins in a row brought no token that works; not asking again for "
+            f"{self._silent_until - now:.0f} s: is the API key revoked?",
+            code="logins_fruitless",
+            outcome="not_sent",
+        )
 
     def _end(self, flight: Flight) -> None:
         flight.done = True

@@ -37,7 +37,7 @@ class Shared:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.login = Login(settings.auto_refresh)
+        self.login = Login(settings.auto_refresh or settings.auth == "key")
         self.bucket = RetryBucket()
         self.possible_double_charges = 0
         """Paid requests that were repeated although the first may have been carried out."""
@@ -64,7 +64,11 @@ def call(
         if assembly is None or not isinstance(answer.body, Feed):
             return answer
         assembly.opened(answer, answer.body.reply)
-        yield from answer.body.follow(assembly, answer.request.choices)
+        try:
+            yield from answer.body.follow(assembly, answer.request.choices)
+        except IndoxRouterError as error:
+            run.broke_midway(error, assembly)
+            raise
     except IndoxRouterError as error:
         raise run.signed(error) from None
     return assembly.result(answer)
@@ -83,6 +87,7 @@ class _Call:
         self._retries = options.max_retries if options.max_retries is not None else settings.max_retries
         seconds = options.deadline if options.deadline is not None else settings.deadline
         self._deadline = None if seconds is None else clock.now() + seconds
+        self._opted_in = options.idempotency_key is not None
         self._attempts: list[Attempt] = []
         self._drawn = 0
         self._login_failed = False
@@ -94,10 +99,17 @@ class _Call:
                 return (yield from self._as_the_server_takes_it(request, n))
             except IndoxRouterError as error:
                 last = n + 1 == len(requests)
-                if last or self._login_failed or not policy.may_fall_back(request, error):
+                if last or self._login_failed or not policy.may_fall_back(request, error, self._opted_in):
                     raise
                 self._count_repeat(request, error)
         raise ValidationError("no model to ask")
+
+    def broke_midway(self, error: IndoxRouterError, assembly: Assembly) -> None:
+        """A stream that had begun failed: what was done and charged by then is not known."""
+        error.outcome = "unknown"
+        error.request_id = error.request_id or assembly.request_id
+        self._attempts[-1] = replace(self._attempts[-1], outcome="unknown", why=_why(error))
+        assembly.attempts = tuple(self._attempts)
 
     def signed(self, error: IndoxRouterError) -> IndoxRouterError:
         """The error with what every error of this call carries."""
@@ -134,6 +146,7 @@ class _Call:
                 repeated = self._count_repeat(request, error) or repeated
             else:
                 self._shared.bucket.give_back(self._drawn)
+                self._shared.login.worked()
                 return answer
             self._attempts[-1] = replace(self._attempts[-1], wait=wait)
             yield from sleep(wait)
@@ -149,13 +162,13 @@ class _Call:
                 return (yield from self._exchange(request, paths[0], body, headers, grant.token))
             except APIError as error:
                 failure = error
-            if failure.status_code == 404 and len(paths) > 1:
+            if failure.status_code == 401:
+                grant = yield from self._fresh_token(grant, failure)
+            elif failure.status_code == 404 and len(paths) > 1:
                 not_there = failure
                 del paths[0]
-            elif failure.status_code == 401 and not not_there:
-                grant = yield from self._fresh_token(grant, failure)
             else:
-                raise not_there or failure
+                raise not_there if not_there and failure.status_code in (404, 405) else failure
 
     def _token(self, stale: AccessToken | None) -> Plan[Grant]:
         self._check_deadline()
@@ -172,6 +185,8 @@ class _Call:
             raise failure
         grant = yield from self._token(refused.token)
         if grant.token.value == refused.token.value:
+            if self._shared.settings.auth == "login":
+                self._shared.login.useless(grant.token, self._clock.now())
             raise failure
         return grant
 
@@ -212,8 +227,9 @@ class _Call:
 
     def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
         """Seconds to wait before the next try of the same model; None: there is none."""
-        opted_in = self._options.idempotency_key is not None
-        if retry >= self._retries or self._login_failed or not policy.may_repeat(request, error, repeated, opted_in):
+        if retry >= self._retries or self._login_failed:
+            return None
+        if not policy.may_repeat(request, error, repeated, self._opted_in):
             return None
         wait = policy.wait_before_retry(retry, error, self._clock.random())
         if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
@@ -268,8 +284,13 @@ class _Call:
         outcome: Outcome,
         error: IndoxRouterError | None = None,
     ) -> None:
-        why = None if error is None else type(error).__name__ + (f" ({error.code})" if error.code else "")
+        why = None if error is None else _why(error)
         self._attempts.append(Attempt(request.model, status, outcome, self._clock.now() - started, None, why))
+
+
+def _why(error: IndoxRouterError) -> str:
+    name = type(error).__name__
+    return f"{name} ({error.code})" if error.code and error.code != name else name
 
 
 def _idempotency(key: str | None) -> dict[str, str]:

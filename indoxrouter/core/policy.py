@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from indoxrouter.errors import IndoxRouterError, RequestTimeoutError
+from indoxrouter.errors import IndoxRouterError, InsufficientCreditsError, RequestTimeoutError
 from indoxrouter.wire.messages import Kind, Request
 
 CONNECT = 15.0
@@ -57,26 +57,22 @@ def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_
     `repeated`: it was repeated after an unknown outcome before. `opted_in`: the caller gave an
     idempotency key, and so vouches for the server.
     """
-    match error.outcome:
-        case "not_sent":
-            return True
-        case "rejected":
-            return error.retryable
-        case "unknown" if request.kind not in PAID:
-            return error.status_code is None or error.status_code >= 500
-        case "unknown" if error.status_code is None or error.status_code >= 500:
-            return not repeated and (opted_in or request.kind in REPEATABLE)
-        case _:
-            return False
+    if error.outcome == "not_sent":
+        return True
+    if error.outcome not in ("rejected", "unknown") or not error.retryable:
+        return False
+    if error.outcome == "rejected" or request.kind not in PAID:
+        return True
+    return not repeated and (opted_in or request.kind in REPEATABLE)
 
 
-def may_fall_back(request: Request, error: IndoxRouterError) -> bool:
+def may_fall_back(request: Request, error: IndoxRouterError, opted_in: bool) -> bool:
     """Whether the next model may be asked after `error`."""
     if error.outcome == "not_sent":
         return True
     if error.outcome == "rejected":
-        return error.status_code in FALLBACK_STATUSES and (error.retryable or error.status_code == 404)
-    return error.status_code in UNKNOWN_FALLBACK_STATUSES and request.kind in REPEATABLE
+        return error.status_code in FALLBACK_STATUSES and not isinstance(error, InsufficientCreditsError)
+    return error.status_code in UNKNOWN_FALLBACK_STATUSES and (opted_in or request.kind in REPEATABLE)
 
 
 def wait_before_retry(retry: int, error: IndoxRouterError, random: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -115,8 +116,8 @@ class _SignIn:
         except (ValueError, RecursionError):
             answer = None
         answer = answer if isinstance(answer, dict) else {}
-        value = answer.get("access_token") or cookies.get("access_token")
-        if not isinstance(value, str) or not (value.isascii() and value.isprintable() and " " not in value):
+        value = answer.get("access_token") or cookies.get("access_token", "").strip('"')
+        if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
             raise AuthenticationError(
                 f"{origin.target} answered {reply.status} without a usable access_token: is base_url right?",
                 status_code=reply.status,
@@ -146,7 +147,8 @@ def _cookies(lines: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
         try:
-            found.update({name: morsel.value for name, morsel in SimpleCookie(line).items() if morsel.value})
+            sent = {name: morsel.coded_value for name, morsel in SimpleCookie(line).items()}
+            found.update({name: value for name, value in sent.items() if re.fullmatch(r"[!-~]+", value)})
         except CookieError:
             continue
     return found

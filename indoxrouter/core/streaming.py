@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 
 from indoxrouter.core import policy
@@ -32,7 +33,7 @@ class Feed:
         self._clock = clock
         self._framer = Framer()
         self._reader = EventReader(origin)
-        self._decoder = Decoder(reply.headers.get("content-encoding"), cap=2**63)
+        self._decoder = Decoder(reply.headers.get("content-encoding"), cap=sys.maxsize // 2)
         self._events: deque[StreamEvent] = deque()
         self._broken: IndoxRouterError | None = None
         self._ended = False
@@ -115,7 +116,7 @@ class Feed:
                     if self._events[-1].done:
                         break
         except NetworkError as error:
-            if error.code is None and not isinstance(error, TimeoutError):
+            if error.code in (None, "truncated") and not isinstance(error, TimeoutError):
                 error = StreamError(error.message, code="truncated", outcome="unknown")
             self._broken = limits.explain(error, self._origin.target)
         except APIError as error:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-import ssl
 import time
+from contextvars import ContextVar
 from typing import Any
 
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+UNTIL: ContextVar[float] = ContextVar("until")
+"""The monotonic time at which the request that is being sent must have its head."""
 IDLE_LIMIT = 30.0
 """Seconds after which an idle connection is not used again: a server may just be closing it."""
 
@@ -28,7 +31,7 @@ class Reader(io.RawIOBase):
     def __init__(self, raw: socket.SocketIO, sock: socket.socket) -> None:
         self._raw = raw
         self._sock = sock
-        self.until = time.monotonic() + (sock.gettimeout() or 0.0)
+        self.until = UNTIL.get()
         self.last = time.monotonic()
         self.ended = False
 
@@ -69,9 +72,51 @@ class _Head(http.client.HTTPResponse):
 
 
 class _Timed:
-    """What is added to urllib3's connections."""
+    """What is added to urllib3's connections, to which `self` belongs too."""
 
     reader: Reader | None = None
+
+    def _new_conn(self: Any) -> socket.socket:
+        """As urllib3 does it, but with one limit for all of a host's addresses together."""
+        end = time.monotonic() + self.timeout
+        try:
+            addresses = socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type] # or no name at all
+        failure: OSError = OSError("the name has no address")
+        for family, kind, protocol, _, address in addresses:
+            connection = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    connection.setsockopt(*option)
+                connection.settimeout(max(end - time.monotonic(), 0.001))
+                connection.connect(address)
+            except OSError as error:
+                connection.close()
+                failure = error
+            else:
+                return connection
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, "no connection in time") from failure
+        raise NewConnectionError(self, str(failure)) from failure
+
+    def connect(self: Any) -> None:
+        """Whatever fails here, a TLS handshake or a proxy too, fails before anything was sent."""
+        try:
+            super().connect()  # type: ignore[misc] # urllib3's, by the classes below
+        except (NewConnectionError, ConnectTimeoutError):
+            raise
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "no connection in time") from error
+        except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+            raise NewConnectionError(self, str(error)) from error
+
+    def send(self: Any, data: Any) -> None:
+        """Sending may take as long as the attempt: only connecting has a limit of its own."""
+        if self.sock is None:
+            self.connect()
+        self.sock.settimeout(max(UNTIL.get() - time.monotonic(), 0.001))
+        super().send(data)  # type: ignore[misc] # urllib3's, by the classes below
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
         head = _Head(sock, *args, **kwargs)
@@ -82,12 +127,6 @@ class _Timed:
     def is_connected(self) -> bool:
         idle = self.reader is not None and time.monotonic() - self.reader.last > IDLE_LIMIT
         return not idle and super().is_connected  # type: ignore[misc] # urllib3's, by the classes below
-
-    def getresponse(self) -> Any:
-        try:
-            return super().getresponse()  # type: ignore[misc] # urllib3's, by the classes below
-        except ssl.SSLError as error:  # past the handshake: not to be taken for a failed one
-            raise urllib3.exceptions.ProtocolError("connection aborted", error) from error
 
 
 class _HttpPool(HTTPConnectionPool):

@@ -17,7 +17,7 @@ import urllib3
 
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
-from indoxrouter.transports.timed import Reader, TimedAdapter
+from indoxrouter.transports.timed import UNTIL, Reader, TimedAdapter
 from indoxrouter.wire.messages import HttpRequest, Reply
 
 
@@ -38,6 +38,7 @@ class Transport:
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
         if request.method != "GET":
             prepared.headers["Content-Length"] = str(len(request.body or b""))
+        UNTIL.set(until)
         left = max(until - time.monotonic(), 0.001)
         limits = urllib3.Timeout(total=left, connect=min(connect, left))
         try:
@@ -48,7 +49,7 @@ class Transport:
                 verify=self._verify,
                 proxies=self._proxies,
             )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             failure = _failure(error, sent=not _before_sending(error))
         else:
             raw = response.raw
@@ -94,9 +95,9 @@ class _Source:
 
 def _before_sending(error: BaseException) -> bool:
     """Whether it failed before the first byte of the request left: no connection, or no TLS."""
-    early = (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError)
+    early = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.InvalidURL)
     return isinstance(error, early) or any(
-        isinstance(cause, urllib3.exceptions.NewConnectionError | requests.exceptions.InvalidURL)
+        isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.LocationValueError)
         for cause in _causes(error)
     )
 

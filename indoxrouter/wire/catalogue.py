@@ -146,9 +146,11 @@ def _exact(value: Any) -> Decimal | None:
 
 
 def _tokens(value: Any) -> int | None:
-    """A count of tokens, from a number or from text such as "128k Tokens"."""
-    if isinstance(value, str) and (match := re.match(r"\s*(\d{1,9}(?:[.,]\d{1,6})?)\s*([km]?)", value, re.IGNORECASE)):
+    """A count of tokens, from a number or from text such as "128k Tokens" or "1,000,000"."""
+    if isinstance(value, str) and (match := _COUNT.match(value)):
         scale = {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()]
-        digits = match[1].replace(",", "") if scale == 1 else match[1].replace(",", ".")
-        return int(float(digits) * scale)
+        return int(Decimal(match[1].replace(",", "")) * scale)
     return None if (found := number(value)) is None else int(found)
+
+
+_COUNT = re.compile(r"\s*((?:\d{1,3}(?:,\d{3}){1,4}|\d{1,12})(?:\.\d{1,6})?)\s*([km]?)\b", re.IGNORECASE)

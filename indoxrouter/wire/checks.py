@@ -62,9 +62,12 @@ def message_problems(messages: Any) -> list[str]:
     return problems
 
 
-def diagnose(endpoint: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def diagnose(endpoint: str, data: Any) -> dict[str, Any]:
     """What would be wrong with a body for an endpoint; nothing is sent."""
-    issues: list[str] = []
+    if not isinstance(data, Mapping):
+        issues = [f"the body must be a mapping, not {type(data).__name__}"]
+        return {"endpoint": endpoint, "issues": issues, "warnings": [], "is_valid": False, "data": data}
+    issues = []
     warnings: list[str] = []
     path = endpoint.strip("/").removeprefix("api/").removeprefix("v1/")
     if path in ("chat/completions", "completions", "embeddings", "images/generations"):

@@ -31,21 +31,29 @@ class EventReader:
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self._bare: bool | None = None
+        self._held: list[ChatChunk] = []
+        """Events such as `42`: text of a bare stream, nothing in the others; held until it is known which."""
 
     def read(self, data: str) -> StreamEvent:
         """Raises the mapped error for an error event, and StreamError for what can't be decoded."""
         if data.strip() == "[DONE]":
-            return StreamEvent(done=True)
+            return StreamEvent(self._release(), done=True)
         try:
             body = json.loads(data)
         except (ValueError, RecursionError):
             if self._bare is False or (self._bare is None and data.startswith(('{"', "[{"))):
-                raise StreamError(f"{self._origin.target} sent an event that is not JSON", code="undecodable") from None
+                raise StreamError("an event is not JSON", code="undecodable", outcome="unknown") from None
             self._bare = True
-            return StreamEvent([ChatChunk(data, raw=data)])
+            return StreamEvent([*self._release(), ChatChunk(data, raw=data)])
         if isinstance(body, dict):
             return self._read_object(body)
+        if self._bare is None:
+            self._held.append(ChatChunk(data, raw=data))
         return StreamEvent([ChatChunk(data, raw=data)] if self._bare else [])
+
+    def _release(self) -> list[ChatChunk]:
+        held, self._held = self._held, []
+        return held if self._bare is not False else []
 
     def _read_object(self, body: dict[str, Any]) -> StreamEvent:
         kind = text(body.get("type")) or ""
@@ -66,7 +74,7 @@ class EventReader:
             usage=usage(body.get("usage")),
             raw=body,
         )
-        return StreamEvent([chunk] if _says_something(chunk) else [], facts=body)
+        return StreamEvent([*self._release(), *([chunk] if _says_something(chunk) else [])], facts=body)
 
 
 def _openai(body: dict[str, Any]) -> StreamEvent:

@@ -60,7 +60,8 @@ def embeddings(result: Result) -> EmbeddingResponse:
     found = [row.get("embedding") if isinstance(row, dict) else row for row in _by_index(rows)]
     read = [_floats(vector) if isinstance(vector, str) else vector for vector in found]
     vectors = [vector for vector in read if isinstance(vector, list)]
-    if len(vectors) < len(found):
+    asked = result.request.body or {}
+    if len(vectors) < len(found) or len(found) != len(asked.get("text", asked.get("input", found))):
         raise not_understood(result)
     size = whole(body.get("dimensions")) or (len(vectors[0] or ()) if vectors else None)
     return EmbeddingResponse(data=vectors, dimensions=size, **_shared(result, body))
@@ -198,8 +199,9 @@ def _from_output(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def unfinished(body: Mapping[str, Any]) -> str | None:
     """The finish reason of a hub answer that was cut short; None: it was not."""
-    if body.get("status") != "incomplete":
-        return None
+    status = text(body.get("status"))
+    if status != "incomplete":
+        return status if status not in ("completed", "in_progress") else None
     reason = text(mapping(body.get("incomplete_details")).get("reason"))
     return "length" if reason in (None, "max_output_tokens", "max_tokens") else reason
 

@@ -15,7 +15,9 @@ class Decoder:
     def __init__(self, content_encoding: str | None, cap: int) -> None:
         name = (content_encoding or "identity").strip().lower()
         if name not in ("identity", "gzip", "x-gzip", "deflate"):
-            raise NetworkError(f"the answer is encoded in a way not asked for: {name[:40]!r}", outcome="unknown")
+            raise NetworkError(
+                f"the answer is encoded in a way not asked for: {name[:40]!r}", code="encoding", outcome="unknown"
+            )
         self._packed = name != "identity"
         self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
         self._left = cap

@@ -114,10 +114,10 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
     text = clean(_said(body), origin.secrets())
     if status is not None and 300 <= status < 400:
         text = f"a redirect to {_host(headers.get('location', ''))!r}, which is not followed: is base_url right?"
-    should = headers.get("x-should-retry")
-    retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES)
-    if status not in FINAL_STATUSES and should in ("true", "false"):
-        retryable = should == "true"
+    told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+    retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES) if told is None else told
+    if status in FINAL_STATUSES or issubclass(cls, errors.InsufficientCreditsError):
+        retryable = False
     return cls(
         f"{origin.target} answered {status or 'an error'}" + (f": {text}" if text else ""),
         status_code=status,
@@ -125,9 +125,9 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
         error_type=_short(facts.get("type"), origin),
         request_id=_short(facts.get("request_id"), origin) or headers.get("x-request-id"),
         retry_after=retry_after(headers, facts, origin.wall),
-        reset_time=_reset_time(facts, headers),
+        reset_time=_reset_time(facts, headers, origin.wall),
         details=body,
-        retryable=retryable and not issubclass(cls, errors.InsufficientCreditsError),
+        retryable=retryable,
         outcome=_outcome(status),
     )
 
@@ -135,9 +135,8 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
 def unusable(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
     """The exception for a 2xx answer that is HTML, text or empty where JSON is due."""
     shown = content.decode("utf-8", "replace").strip()
-    title = re.search(r"<title[^>]*>(.*?)</title", shown, re.IGNORECASE | re.DOTALL)
     kind = headers.get("content-type", "no content type").split(";")[0]
-    text = clean(title[1] if title else shown[:200], origin.secrets()) or "an empty body"
+    text = clean(_title(shown) or shown[:2000], origin.secrets(), 200) or "an empty body"
     return APIError(
         f"{origin.target} answered {status} without usable JSON ({kind}): {text}",
         status_code=status,
@@ -151,11 +150,14 @@ def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
     """One line of at most `limit` characters, in which no secret is left."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
-    text = _LOOKS_SECRET.sub("***", " ".join(text.split()))
+    # What follows is slow on long text, and what is far behind the limit can't come into view.
+    text = _LOOKS_SECRET.sub("***", " ".join(text[: 4096 + limit].split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-_LOOKS_SECRET = re.compile(r"\b(?:sk|pk|rk)-[\w-]{8,}|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+", re.IGNORECASE)
+_LOOKS_SECRET = re.compile(
+    r"\b(?:sk|pk|rk)-[\w-]{8,}|(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+", re.IGNORECASE
+)
 
 
 def retry_after(headers: Mapping[str, str], facts: Mapping[str, Any], wall: float) -> float | None:
@@ -205,8 +207,7 @@ def _said(body: Any) -> str:
     """The server's own words, from whichever place it put them."""
     match body:
         case str():
-            title = re.search(r"<title[^>]*>(.*?)</title", body, re.IGNORECASE | re.DOTALL)
-            return title[1] if title else body
+            return _title(body) or body
         case {"message": str(message)}:
             return message
         case {"detail": list(problems)}:
@@ -219,6 +220,12 @@ def _said(body: Any) -> str:
             return message
         case _:
             return ""
+
+
+def _title(page: str) -> str | None:
+    """The title of a page, which stands near its beginning."""
+    found = re.search(r"<title[^>]*>(.*?)</title", page[:4096], re.IGNORECASE | re.DOTALL)
+    return found[1] if found else None
 
 
 def _problem(entry: Any) -> str:
@@ -252,11 +259,14 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def _reset_time(facts: Mapping[str, Any], headers: Mapping[str, str]) -> datetime | None:
-    value = facts.get("reset_time") or headers.get("x-ratelimit-reset")
+def _reset_time(facts: Mapping[str, Any], headers: Mapping[str, str], wall: float) -> datetime | None:
+    value = facts.get("reset_time")
+    for name in ("x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"):
+        value = headers.get(name) if value is None else value
     try:
         if (seconds := _number(value)) is not None:
-            return datetime.fromtimestamp(seconds, UTC)
+            # Small numbers are seconds from now, large ones seconds since 1970.
+            return datetime.fromtimestamp(seconds if seconds > 1e8 else wall + seconds, UTC)
         return datetime.fromisoformat(value) if isinstance(value, str) else None
     except (ValueError, OverflowError, OSError):
         return None

@@ -33,11 +33,9 @@ class Framer:
         del self._buffer[:start]
         self._searched = max(0, len(self._buffer) - 1)
         if len(self._buffer) > MAX_EVENT_BYTES:
-            raise StreamError(f"one event is larger than {MAX_EVENT_BYTES} bytes", code="event_too_large")
-
-    def cut(self) -> bool:
-        """Whether bytes of an unfinished event are left."""
-        return bool(self._buffer.strip())
+            raise StreamError(
+                f"one event is larger than {MAX_EVENT_BYTES} bytes", code="event_too_large", outcome="unknown"
+            )
 
     def _take(self, data: bytes) -> None:
         """Add the bytes with every line ending, CR LF, CR or LF, as one LF."""
@@ -57,7 +55,7 @@ class Framer:
 
 def _events(block: bytes) -> Iterator[str]:
     if len(block) > MAX_EVENT_BYTES or block.count(b"\n") > MAX_EVENT_LINES:
-        raise StreamError(f"one event has more than {MAX_EVENT_LINES} lines", code="event_too_large")
+        raise StreamError(f"one event has more than {MAX_EVENT_LINES} lines", code="event_too_large", outcome="unknown")
     try:
         if block.startswith(b"data:") and b"\n" not in block:
             if data := block[6 if block[5:6] == b" " else 5 :].decode():
@@ -65,7 +63,7 @@ def _events(block: bytes) -> Iterator[str]:
         elif block and (data := _several_lines(block)):
             yield data
     except UnicodeDecodeError:
-        raise StreamError("an event is not UTF-8", code="undecodable") from None
+        raise StreamError("an event is not UTF-8", code="undecodable", outcome="unknown") from None
 
 
 def _several_lines(block: bytes) -> str:
