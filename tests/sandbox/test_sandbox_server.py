@@ -82,6 +82,8 @@ def test_closing_ends_streams_and_hanging_answers_at_once() -> None:
     with Api(sandbox) as api, api.chat_stream() as answer:
         arriving = pieces(answer)
         next(arriving)
+        while sandbox.stats()["running"] < 2:  # the hanging answer has begun too
+            time.sleep(0.01)
         before = time.monotonic()
         sandbox.close()
         assert time.monotonic() - before < 1
