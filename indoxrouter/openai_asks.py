@@ -31,16 +31,22 @@ class Message(TypedDict, total=False):
     function_call: Mapping[str, Any]
 
 
-def client_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A client's settings, with the dialect of the server that is meant."""
-    named = options.get("base_url") or os.environ.get("OPENAI_BASE_URL")
+def client_settings(base_url: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A client's other options, with the dialect of the server that is meant."""
+    named = base_url or os.environ.get("OPENAI_BASE_URL")
     return {"dialect": "openai" if named else "indox", **options}
+
+
+def present(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are set: nothing else is sent."""
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a method, from its `locals()`, that its caller set."""
-    named = {name: value for name, value in arguments.items() if name not in ("self", "params") and value is not None}
-    return {**named, **arguments["params"]}
+    return present(
+        {name: arguments[name] for name in arguments if name not in ("self", "params")} | arguments["params"]
+    )
 
 
 class _Held(Protocol):
@@ -175,10 +181,16 @@ def _said(chunk: ChatChunk) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
+def file_ask(file: Any, purpose: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that `Calls.create_file` takes."""
+    named = upload({**present(params), "file": file})
+    return {"file": named.pop("file"), "purpose": purpose, "params": named}
+
+
 def upload(params: dict[str, Any]) -> dict[str, Any]:
     """The file may be given as OpenAI's client takes it: a name and its content, perhaps a type."""
     match params.get("file"):
         case (str() as name, content, *_):
             return {**params, "file": content, "filename": name}
         case _:
-            return params
+            return {**params}

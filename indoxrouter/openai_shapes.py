@@ -14,6 +14,7 @@ from indoxrouter.openai_types import (
     ChatCompletionResponse,
     CompletionUsage,
     EmbeddingList,
+    FileObject,
     Generated,
     ImageList,
     ModelObject,
@@ -172,6 +173,10 @@ def model(page: Page[ModelObject], wanted: str) -> ModelObject:
     raise ModelNotFoundError(f"the server has no model {wanted[:100]!r}", code="model_not_found", outcome="done")
 
 
+def files(body: Any) -> Page[FileObject]:
+    return Page({**mapping(body), "data": [FileObject(row) for row in objects(mapping(body).get("data"))]})
+
+
 def _model_id(provider: str, entry: CatalogueEntry, hosted: bool) -> str:
     if not hosted:
         return str(entry.get("id") or entry.get("name"))
@@ -190,11 +195,13 @@ def model_name(name: str | None, provider: str | None, attempts: tuple[Attempt, 
 
 
 def _shared(cls: type[AnswerT], answer: ChatResponse, hosted: bool, body: Mapping[str, Any], **more: Any) -> AnswerT:
-    kept = {name: value for name, value in body.items() if name not in ("request_id", "provider", "created_at")}
-    about = {"id": text(body.get("id")) or answer.request_id, "created": _created(answer, body)}
-    return _generated(
-        cls, answer, hosted, mapping(body.get("usage")), **{"system_fingerprint": None, **kept, **about, **more}
-    )
+    about = {"id": text(body.get("id")) or answer.request_id, "created": _created(answer, body), **more}
+    rest = {name: value for name, value in body.items() if name not in about and name not in _ROUTERS}
+    return _generated(cls, answer, hosted, mapping(body.get("usage")), **about, **{"system_fingerprint": None, **rest})
+
+
+_ROUTERS = ("request_id", "provider", "created_at", "message", "duration_ms", "model", "usage")
+"""Keys that a router adds, or that are written anew."""
 
 
 def _generated(
