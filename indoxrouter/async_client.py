@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
@@ -59,6 +59,7 @@ class AsyncClient:
         default_headers: Mapping[str, str] | None = None,
         env_file: str | os.PathLike[str] | None = ".env",
         allow_insecure: bool = False,
+        cache: MutableMapping[str, Any] | None = None,
     ) -> None:
         settings = config.resolve(
             api_key,
@@ -77,6 +78,7 @@ class AsyncClient:
             default_headers=default_headers,
             env_file=env_file,
             allow_insecure=allow_insecure,
+            cache=cache,
         )
         self._start(settings)
 
@@ -288,13 +290,13 @@ class AsyncClient:
         await self._driver.close()
 
     async def _run(self, call: Call[T]) -> T:
-        return call.read(await self._driver.run(self._driver.plan(call)))
+        return await self._driver.run(self._driver.plan(call))
 
     async def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | AsyncChatStream:
         if not call.stream:
             return await self._run(call)
         assembly = Assembly()
-        stream = AsyncChatStream(self._driver, self._driver.plan(call, assembly), assembly, call.read)
+        stream = AsyncChatStream(self._driver, self._driver.plan(call, assembly), assembly)
         return await stream.open()
 
 

@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 from indoxrouter.calls import Call
 from indoxrouter.config import Settings
 from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken, Flight, Wait
-from indoxrouter.core.plan import Shared
 from indoxrouter.core.plan import call as plan_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
-from indoxrouter.driver import log
+from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Recall, Remember, Send, Sleep, Step, Token
+from indoxrouter.driver import from_cache, into_cache, log
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_aiohttp import AsyncTransport
-from indoxrouter.wire.messages import Reply, Result
+from indoxrouter.wire.messages import Reply
 
 T = TypeVar("T")
 
@@ -39,8 +39,8 @@ class AsyncDriver:
     async def close(self) -> None:
         await self._transport.close()
 
-    def plan(self, call: Call[Any], assembly: Assembly | None = None) -> Plan[Result]:
-        return plan_of(call.requests, call.options, self.shared, self.clock, assembly)
+    def plan(self, call: Call[T], assembly: Assembly | None = None) -> Plan[T]:
+        return plan_of(call.requests, call.options, call.read, self.shared, self.clock, assembly)
 
     def abort(self, reply: Reply) -> None:
         """End a read of this reply that another task is waiting in."""
@@ -102,6 +102,10 @@ class AsyncDriver:
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
                 return await asyncio.sleep(step.seconds)
+            case Recall():
+                return from_cache(self.settings, step.key)
+            case Remember():
+                return into_cache(self.settings, step.key, step.value)
 
     async def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""

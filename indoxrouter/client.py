@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
@@ -37,7 +37,8 @@ class Client:
     Constructing it does no I/O: the first call logs in, and tokens are renewed ahead of their
     expiry. Unknown keyword parameters of the generating methods go to the provider. Every failure
     is an `IndoxRouterError`. These options of any call are not sent: `timeout`, `deadline`
-    (seconds), `max_retries`, `fallback_models`, `extra_headers`, `extra_body`, `idempotency_key`.
+    (seconds), `max_retries`, `fallback_models`, `extra_headers`, `extra_body`, `idempotency_key`,
+    `caching`, `mock_response`.
     """
 
     @public
@@ -60,6 +61,7 @@ class Client:
         default_headers: Mapping[str, str] | None = None,
         env_file: str | os.PathLike[str] | None = ".env",
         allow_insecure: bool = False,
+        cache: MutableMapping[str, Any] | None = None,
     ) -> None:
         """Settings come from the arguments, then the environment, then `env_file`.
 
@@ -76,6 +78,7 @@ class Client:
         deadline: seconds for a whole call: login, retries, waits, fallbacks, streaming.
         proxy: its URL; unset: the environment's, except for loopback. verify: False, or a CA file.
         allow_insecure: permits plain http to another host than this one.
+        cache: a dict, a diskcache.Cache …: identical requests are answered from it.
         """
         settings = config.resolve(
             api_key,
@@ -94,6 +97,7 @@ class Client:
             default_headers=default_headers,
             env_file=env_file,
             allow_insecure=allow_insecure,
+            cache=cache,
         )
         self._start(settings)
 
@@ -343,13 +347,13 @@ class Client:
         self._driver.close()
 
     def _run(self, call: Call[T]) -> T:
-        return call.read(self._driver.run(self._driver.plan(call)))
+        return self._driver.run(self._driver.plan(call))
 
     def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | ChatStream:
         if not call.stream:
             return self._run(call)
         assembly = Assembly()
-        return ChatStream(self._driver, self._driver.plan(call, assembly), assembly, call.read)
+        return ChatStream(self._driver, self._driver.plan(call, assembly), assembly)
 
 
 IndoxRouter = Client

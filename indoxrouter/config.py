@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -48,6 +48,7 @@ class Settings:
     verify: bool | str
     default_headers: Mapping[str, str] = field(repr=False)
     allow_insecure: bool
+    cache: MutableMapping[str, Any] | None = field(default=None, repr=False)
 
     def current_key(self) -> str:
         """The API key; a callable is asked each time."""
@@ -75,6 +76,7 @@ def resolve(
     default_headers: Mapping[str, str] | None,
     env_file: str | os.PathLike[str] | None,
     allow_insecure: bool,
+    cache: MutableMapping[str, Any] | None,
 ) -> Settings:
     """Settings from arguments, then the environment, then `env_file`; nothing is written to either."""
     if dialect not in VARIABLES:
@@ -99,6 +101,7 @@ def resolve(
         verify=_verify(verify),
         default_headers=inputs.check_headers(default_headers or {}),
         allow_insecure=allow_insecure,
+        cache=None if cache is None else inputs.cache(cache),
     )
 
 

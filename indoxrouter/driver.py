@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 from indoxrouter.calls import Call
 from indoxrouter.config import Settings
 from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken, Flight, Wait
-from indoxrouter.core.plan import Shared
 from indoxrouter.core.plan import call as plan_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Send, Sleep, Step, Token
+from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Recall, Remember, Send, Sleep, Step, Token
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_requests import Transport
-from indoxrouter.wire.messages import Reply, Result
+from indoxrouter.wire.messages import Reply
 
 log = logging.getLogger("indoxrouter")
 T = TypeVar("T")
@@ -36,8 +36,8 @@ class Driver:
         self._transport = Transport(settings)
         self._landing = threading.Condition()
 
-    def plan(self, call: Call[Any], assembly: Assembly | None = None) -> Plan[Result]:
-        return plan_of(call.requests, call.options, self.shared, self.clock, assembly)
+    def plan(self, call: Call[T], assembly: Assembly | None = None) -> Plan[T]:
+        return plan_of(call.requests, call.options, call.read, self.shared, self.clock, assembly)
 
     def close(self) -> None:
         self._transport.close()
@@ -102,6 +102,10 @@ class Driver:
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
                 return time.sleep(step.seconds)
+            case Recall():
+                return from_cache(self.settings, step.key)
+            case Remember():
+                return into_cache(self.settings, step.key, step.value)
 
     def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
@@ -146,6 +150,22 @@ class Driver:
             return spare
         login.landed(mine, token)
         return token
+
+
+def from_cache(settings: Settings, key: str) -> Any:
+    try:
+        return settings.cache.get(key) if settings.cache is not None else None
+    except Exception as error:  # noqa: BLE001 - a mapping of the caller's: its failures cost no answer
+        log.warning("the cache can't be read: %s", type(error).__name__)
+        return None
+
+
+def into_cache(settings: Settings, key: str, value: str) -> None:
+    try:
+        if settings.cache is not None:
+            settings.cache[key] = value
+    except Exception as error:  # noqa: BLE001 - as above
+        log.warning("the cache can't be written: %s", type(error).__name__)
 
 
 def show_log(level: int) -> None:

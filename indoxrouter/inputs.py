@@ -54,6 +54,13 @@ def proxy_url(url: Any) -> str:
     return str(url)
 
 
+def cache(given: Any) -> Any:
+    """Anything that works like a dict: not every cache calls itself a MutableMapping."""
+    if not all(hasattr(given, name) for name in ("get", "__getitem__", "__setitem__")):
+        raise ConfigurationError(f"cache must be a mapping such as a dict, not {type(given).__name__}")
+    return given
+
+
 def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -104,6 +111,12 @@ def names(name: str, value: Any, *, error: type[IndoxRouterError] = Configuratio
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise error(f"{name} must be a list of model names, not {value!r}")
     return tuple(line(name, item, error=error) for item in value)
+
+
+def flag(name: str, value: Any, *, error: type[IndoxRouterError]) -> bool:
+    if not isinstance(value, bool):
+        raise error(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 def mapping(name: str, value: Any, *, error: type[IndoxRouterError]) -> dict[str, Any]:

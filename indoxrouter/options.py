@@ -21,6 +21,10 @@ class CallOptions:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     idempotency_key: str | None = None
+    caching: bool | None = None
+    """False: not from the client's cache, nor into it."""
+    mock_response: Any = field(default=None, repr=False)
+    """Answered with instead of by a server: a text, a whole body, or an exception to raise."""
 
 
 def split(params: dict[str, Any]) -> CallOptions:
@@ -55,4 +59,5 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "extra_headers": lambda _, value, error: inputs.check_headers(value, error),
     "extra_body": inputs.mapping,
     "idempotency_key": inputs.line,
+    "caching": inputs.flag,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -13,18 +13,16 @@ from indoxrouter.core.assembly import Assembly, State
 from indoxrouter.core.steps import Closed, Emit, Plan
 from indoxrouter.errors import Attempt, IndoxRouterError, StreamError, public
 from indoxrouter.responses import ChatChunk, ChatResponse, Usage
-from indoxrouter.wire.messages import Reply, Result
-
-Decode = Callable[[Result], ChatResponse]
+from indoxrouter.wire.messages import Reply
 
 
 class _Driver(Protocol):
-    def advance(self, plan: Plan[Result], failure: BaseException | None = None) -> Emit | Result: ...
+    def advance(self, plan: Plan[ChatResponse], failure: BaseException | None = None) -> Emit | ChatResponse: ...
     def abort(self, reply: Reply) -> None: ...
 
 
 class _AsyncDriver(Protocol):
-    async def advance(self, plan: Plan[Result], failure: BaseException | None = None) -> Emit | Result: ...
+    async def advance(self, plan: Plan[ChatResponse], failure: BaseException | None = None) -> Emit | ChatResponse: ...
     def abandon(self, plan: Plan[Any], why: BaseException) -> None: ...
     def abort(self, reply: Reply) -> None: ...
 
@@ -32,10 +30,9 @@ class _AsyncDriver(Protocol):
 class _Held:
     """What both kinds of stream show. Looking never reads on."""
 
-    def __init__(self, plan: Plan[Result], assembly: Assembly, decode: Decode) -> None:
+    def __init__(self, plan: Plan[ChatResponse], assembly: Assembly) -> None:
         self._plan = plan
         self._assembly = assembly
-        self._decode = decode
         self._response: ChatResponse | None = None
         self._error: IndoxRouterError | None = None
         self._closing = False
@@ -75,12 +72,12 @@ class _Held:
     def attempts(self) -> tuple[Attempt, ...]:
         return self._assembly.attempts
 
-    def _take(self, step: Emit | Result) -> ChatChunk | None:
+    def _take(self, step: Emit | ChatResponse) -> ChatChunk | None:
         """The next chunk; None at the end, and when the stream opens."""
         if isinstance(step, Emit):
             return step.chunk
         self._over = True
-        self._response = self._decode(step)
+        self._response = step
         return None
 
     def _broke(self, error: BaseException) -> None:
@@ -118,9 +115,9 @@ class ChatStream(_Held, Iterator[ChatChunk]):
     with-block, `close()` (from any thread) and garbage collection drop the connection.
     """
 
-    def __init__(self, driver: _Driver, plan: Plan[Result], assembly: Assembly, decode: Decode) -> None:
+    def __init__(self, driver: _Driver, plan: Plan[ChatResponse], assembly: Assembly) -> None:
         """Send the request, and return at the first event."""
-        super().__init__(plan, assembly, decode)
+        super().__init__(plan, assembly)
         self._driver = driver
         self._turn = threading.Lock()
         self._step()
@@ -207,8 +204,8 @@ class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
     `data`, `message` and `raw_response` are there once the stream has been read to its end.
     """
 
-    def __init__(self, driver: _AsyncDriver, plan: Plan[Result], assembly: Assembly, decode: Decode) -> None:
-        super().__init__(plan, assembly, decode)
+    def __init__(self, driver: _AsyncDriver, plan: Plan[ChatResponse], assembly: Assembly) -> None:
+        super().__init__(plan, assembly)
         self._driver = driver
         self._turn = asyncio.Lock()
 

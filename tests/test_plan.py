@@ -22,8 +22,9 @@ from indoxrouter import (
     config,
     options,
 )
+from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken
-from indoxrouter.core.plan import Shared, call
+from indoxrouter.core.plan import call
 from indoxrouter.core.policy import Clock, RetryBucket, wait_before_retry
 from indoxrouter.core.steps import Close, Grant, Next, Send, Sleep, Token
 from indoxrouter.options import CallOptions
@@ -50,6 +51,10 @@ def refused(status: int, body: Any = None, **headers: str) -> tuple[int, dict[st
     )
 
 
+def as_it_is(result: Result) -> Result:
+    return result
+
+
 class World:
     """Carries out a plan's steps: answers come from a list, time passes only where the plan waits."""
 
@@ -67,7 +72,7 @@ class World:
         self.clock = Clock(lambda: self.time, lambda: 0.0, lambda: 1.0, lambda: f"id{next(names)}")
 
     def run(self, *requests: Request, **params: Any) -> Result:
-        plan = call(requests, options.split(params), self.shared, self.clock)
+        plan = call(requests, options.split(params), as_it_is, self.shared, self.clock)
         step = next(plan)
         while True:
             result, failure = None, None
@@ -113,6 +118,7 @@ def resolved(**settings: Any) -> config.Settings:
         "max_connections": 4, "proxy": None, "verify": False, "default_headers": None, "env_file": None,
         "allow_insecure": False, **settings,
     }  # fmt: skip
+    given.setdefault("cache", None)
     return config.resolve("key", "http://127.0.0.1/v1", given.pop("timeout", None), True, **given)
 
 
@@ -215,7 +221,7 @@ class TestRetry:
     def test_a_cut_answer_is_an_unknown_outcome(self) -> None:
         world = World(GOOD, GOOD)
         world.answers[0] = (200, {}, None)
-        plan = call([chat()], CallOptions(max_retries=0), world.shared, world.clock)
+        plan = call([chat()], CallOptions(max_retries=0), as_it_is, world.shared, world.clock)
         plan.send(None)
         step = plan.send(Grant(AccessToken("t", "http://h/v1", 0.0), False))
         assert isinstance(step, Send)
@@ -342,7 +348,7 @@ class TestFallback:
 
     def test_a_failed_login_ends_the_call(self) -> None:
         world = World(GOOD)
-        plan = call([chat("a/1"), chat("b/2")], CallOptions(), world.shared, world.clock)
+        plan = call([chat("a/1"), chat("b/2")], CallOptions(), as_it_is, world.shared, world.clock)
         assert isinstance(plan.send(None), Token)
         with pytest.raises(NetworkError) as caught:
             plan.throw(NetworkError("no connection", outcome="not_sent"))
@@ -377,7 +383,7 @@ class TestTokens:
 
     def test_a_token_that_came_back_the_same_is_not_tried_again(self) -> None:
         world = World(refused(401), GOOD)
-        plan = call([chat()], CallOptions(), world.shared, world.clock)
+        plan = call([chat()], CallOptions(), as_it_is, world.shared, world.clock)
         plan.send(None)
         token = AccessToken("same", "http://h/v1", 0.0)
         plan.send(Grant(token, False))

@@ -225,7 +225,7 @@ class TestSettings:
             Client("k", **bad)  # type: ignore[arg-type] # what it must refuse
 
     def test_what_comes_later_is_not_accepted_yet(self) -> None:
-        for name in ("cache", "on_event", "token_cache", "budget", "ledger"):
+        for name in ("on_event", "token_cache", "budget", "ledger"):
             with pytest.raises(TypeError):
                 Client("k", **{name: None})  # type: ignore[arg-type] # what it must refuse
 

@@ -28,7 +28,7 @@ class Assembly:
         self._choices: dict[int, _Choice] = {}
         self._images: list[Any] = []
 
-    def opened(self, answer: Result, reply: Reply) -> None:
+    def opened(self, answer: Result, reply: Reply | None) -> None:
         """The first event has come."""
         self.reply = reply
         self.client_request_id = answer.client_request_id

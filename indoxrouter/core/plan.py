@@ -1,297 +1,99 @@
-"""What happens next in a call: token, attempts, retries, the next model; a stream to its end.
+"""What happens in a call, from its options to its answer.
 
-One plan per call. It is a generator that yields steps (see `steps`) and returns a `Result`; the
+One plan per call. It is a generator that yields steps (see `steps`) and returns the answer; the
 driver in a client carries the steps out. Nothing here reads a clock or a socket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
-from indoxrouter.config import Settings
-from indoxrouter.core import policy
+from indoxrouter.core import cache
 from indoxrouter.core.assembly import Assembly
-from indoxrouter.core.exchange import Limits, begin, parsed, read, target_of
-from indoxrouter.core.login import AccessToken, Login
-from indoxrouter.core.policy import Clock, RetryBucket
-from indoxrouter.core.steps import Grant, Plan, sleep, token
+from indoxrouter.core.attempts import Attempts, Shared
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.steps import Plan, emit, recall, remember
 from indoxrouter.core.streaming import Feed
-from indoxrouter.errors import (
-    APIError,
-    Attempt,
-    DeadlineExceededError,
-    IndoxRouterError,
-    Outcome,
-    ValidationError,
-)
+from indoxrouter.errors import IndoxRouterError, ValidationError
 from indoxrouter.options import CallOptions
+from indoxrouter.responses import Generation
+from indoxrouter.wire import mock
 from indoxrouter.wire.bodies import encoded
-from indoxrouter.wire.failures import Origin, from_reply
-from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result
+from indoxrouter.wire.chunks import whole_answer
+from indoxrouter.wire.messages import Request, Result
 
-
-class Shared:
-    """What all calls of one client have in common."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.login = Login(settings.auto_refresh or settings.auth == "key")
-        self.bucket = RetryBucket()
-        self.possible_double_charges = 0
-        """Paid requests that were repeated although the first may have been carried out."""
-        self.refused_fields: set[str] = set()
-        """Fields that only we ask for, and that this server has refused."""
+T = TypeVar("T")
 
 
 def call(
     requests: Sequence[Request],
     options: CallOptions,
+    read: Callable[[Result], T],
     shared: Shared,
     clock: Clock,
     assembly: Assembly | None = None,
-) -> Plan[Result]:
+) -> Plan[T]:
     """Ask the first request's model, then the others in turn where falling back is allowed.
 
-    A streaming request fills `assembly` and emits its chunks on the way to its result.
+    A streaming request fills `assembly` and emits its chunks on the way to its answer.
     """
-    run = _Call(options, shared, clock)
+    attempts = Attempts(options, shared, clock)
     for request in requests:
         encoded(request, options.extra_body)  # bad input is found before anything is sent
-    try:
-        answer = yield from run.first_answer(requests)
-        if assembly is None or not isinstance(answer.body, Feed):
-            return answer
-        assembly.opened(answer, answer.body.reply)
-        try:
-            yield from answer.body.follow(assembly, answer.request.choices)
-        except IndoxRouterError as error:
-            run.broke_midway(error, assembly)
-            raise
-    except IndoxRouterError as error:
-        raise run.signed(error) from None
-    return assembly.result(answer)
-
-
-class _Call:
-    """One call's own deadline, trail of attempts and name."""
-
-    def __init__(self, options: CallOptions, shared: Shared, clock: Clock) -> None:
-        settings = shared.settings
-        self._options = options
-        self._shared = shared
-        self._clock = clock
-        self._id = clock.new_id()
-        self._timeout = options.timeout if options.timeout is not None else settings.timeout
-        self._retries = options.max_retries if options.max_retries is not None else settings.max_retries
-        seconds = options.deadline if options.deadline is not None else settings.deadline
-        self._deadline = None if seconds is None else clock.now() + seconds
-        self._opted_in = options.idempotency_key is not None
-        self._attempts: list[Attempt] = []
-        self._drawn = 0
-        self._login_failed = False
-
-    def first_answer(self, requests: Sequence[Request]) -> Plan[Result]:
-        """What the first model answers that answers at all; for a stream, its body is a Feed."""
-        for n, request in enumerate(requests):
-            try:
-                return (yield from self._as_the_server_takes_it(request, n))
-            except IndoxRouterError as error:
-                last = n + 1 == len(requests)
-                if last or self._login_failed or not policy.may_fall_back(request, error, self._opted_in):
-                    raise
-                self._count_repeat(request, error)
+    if not requests:
         raise ValidationError("no model to ask")
-
-    def broke_midway(self, error: IndoxRouterError, assembly: Assembly) -> None:
-        """A stream that had begun failed: what was done and charged by then is not known."""
-        error.outcome = "unknown"
-        error.request_id = error.request_id or assembly.request_id
-        self._attempts[-1] = replace(self._attempts[-1], outcome="unknown", why=_why(error))
-        assembly.attempts = tuple(self._attempts)
-
-    def signed(self, error: IndoxRouterError) -> IndoxRouterError:
-        """The error with what every error of this call carries."""
-        error.client_request_id = self._id
-        error.outcome = error.outcome or "unknown"
-        error.request_id = error.request_id or self._id
-        error.attempts = tuple(self._attempts)
-        return error
-
-    def _as_the_server_takes_it(self, request: Request, n: int) -> Plan[Result]:
-        """The answer to the request, or to what is left of it without fields that only we asked for."""
-        refused = self._shared.refused_fields
-        request = request.without(request.optional & refused)
-        try:
-            return (yield from self._with_retries(request, self._idempotency_key(request, n)))
-        except APIError as error:
-            if not request.optional or error.status_code not in (400, 422):
-                raise
-        plainer = request.without(request.optional)
-        answer = yield from self._with_retries(plainer, self._idempotency_key(plainer, n, "-plain"))
-        refused |= request.optional
-        return answer
-
-    def _with_retries(self, request: Request, key: str | None) -> Plan[Result]:
-        body, headers = encoded(request, self._options.extra_body)
-        retry, repeated = 0, False
-        while True:
-            try:
-                answer = yield from self._attempt(request, body, {**headers, **_idempotency(key)})
-            except IndoxRouterError as error:
-                wait = self._wait_before(retry, request, error, repeated)
-                if wait is None:
-                    raise
-                repeated = self._count_repeat(request, error) or repeated
-            else:
-                self._shared.bucket.give_back(self._drawn)
-                self._shared.login.worked()
-                return answer
-            self._attempts[-1] = replace(self._attempts[-1], wait=wait)
-            yield from sleep(wait)
-            retry += 1
-
-    def _attempt(self, request: Request, body: bytes | None, headers: Mapping[str, str]) -> Plan[Result]:
-        """One answer: at the current path or, after a 404, an older one; with a fresh token after a 401."""
-        paths = list(request.paths)
-        not_there: APIError | None = None
-        grant = yield from self._token(None)
-        while True:
-            try:
-                return (yield from self._exchange(request, paths[0], body, headers, grant.token))
-            except APIError as error:
-                failure = error
-            if failure.status_code == 401:
-                grant = yield from self._fresh_token(grant, failure)
-            elif failure.status_code == 404 and len(paths) > 1:
-                not_there = failure
-                del paths[0]
-            else:
-                raise not_there if not_there and failure.status_code in (404, 405) else failure
-
-    def _token(self, stale: AccessToken | None) -> Plan[Grant]:
-        self._check_deadline()
-        try:
-            return (yield from token(stale, self._deadline))
-        except IndoxRouterError:
-            self._login_failed = True
-            raise
-
-    def _fresh_token(self, refused: Grant, failure: APIError) -> Plan[Grant]:
-        """Another token after a 401; a token fetched because of a 401 gets no successor."""
-        if refused.fetched_after_401:
-            self._shared.login.useless(refused.token, self._clock.now())
-            raise failure
-        grant = yield from self._token(refused.token)
-        if grant.token.value == refused.token.value:
-            if self._shared.settings.auth == "login":
-                self._shared.login.useless(grant.token, self._clock.now())
-            raise failure
-        return grant
-
-    def _exchange(
-        self, request: Request, path: str, body: bytes | None, headers: Mapping[str, str], token: AccessToken
-    ) -> Plan[Result]:
-        self._check_deadline()
-        http = HttpRequest(request.method, f"{token.base}/{path}", self._headers(headers, token), body)
-        started = self._clock.now()
-        seconds = policy.time_limit(request, self._timeout)
-        until = started + seconds if self._deadline is None else min(started + seconds, self._deadline)
-        connect = self._timeout if self._timeout is not None else policy.CONNECT
-        limits = Limits(until, min(connect, until - started), self._deadline)
-        origin = Origin(target_of(http), request.names, lambda: self._secrets(request, token), self._clock.wall())
-        try:
-            reply = yield from begin(http, limits)
-            answer = yield from self._understood(request, reply, limits, origin)
-        except IndoxRouterError as error:
-            self._record(request, started, error.status_code, error.outcome or "unknown", error)
-            raise
-        self._record(request, started, reply.status, "done")
-        return Result(answer, request, origin.target, reply.headers, self._id, tuple(self._attempts))
-
-    def _understood(self, request: Request, reply: Reply, limits: Limits, origin: Origin) -> Plan[Any]:
-        """The parsed body of a good answer, or the Feed of a stream whose first event has come."""
-        if request.stream and 200 <= reply.status < 300:
-            idle = policy.time_limit(request, self._timeout)
-            feed = Feed(reply, origin, idle, self._deadline, self._clock)
-            yield from feed.first(limits, request)
-            return feed
-        cap = policy.MEDIA_CAP if request.content else policy.JSON_CAP
-        content = yield from read(reply, limits, origin.target, cap)
-        if not 200 <= reply.status < 300:
-            raise from_reply(origin, reply.status, reply.headers, content)
-        if request.content and "json" not in reply.headers.get("content-type", ""):
-            return content
-        return parsed(origin, reply, content)
-
-    def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
-        """Seconds to wait before the next try of the same model; None: there is none."""
-        if retry >= self._retries or self._login_failed:
-            return None
-        if not policy.may_repeat(request, error, repeated, self._opted_in):
-            return None
-        wait = policy.wait_before_retry(retry, error, self._clock.random())
-        if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
-            return None
-        drawn = self._shared.bucket.draw(error)
-        self._drawn += drawn
-        return wait if drawn else None
-
-    def _count_repeat(self, request: Request, error: IndoxRouterError) -> bool:
-        """Note that a paid request goes out again although it may have been carried out."""
-        risky = error.outcome == "unknown" and request.kind in policy.PAID
-        self._shared.possible_double_charges += risky
-        return risky
-
-    def _check_deadline(self) -> None:
-        if self._deadline is not None and self._clock.now() >= self._deadline:
-            raise DeadlineExceededError("the deadline of the call passed before it was sent", outcome="not_sent")
-
-    def _idempotency_key(self, request: Request, n: int, suffix: str = "") -> str | None:
-        """One key per model and body: another body under the same key is an error."""
-        if request.kind not in policy.PAID:
-            return None
-        given = self._options.idempotency_key
-        if given is None:
-            return self._clock.new_id()
-        return given + (f"-{n}" if n else "") + suffix
-
-    def _headers(self, of_request: Mapping[str, str], token: AccessToken) -> dict[str, str]:
-        headers = {
-            **COMMON_HEADERS,
-            **of_request,
-            **self._shared.settings.default_headers,
-            **self._options.extra_headers,
-            "X-Client-Request-Id": self._id,
-        }
-        if token.value:
-            headers["Authorization"] = f"Bearer {token.value}"
-        if token.cookies:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in token.cookies.items())
-        return headers
-
-    def _secrets(self, request: Request, token: AccessToken) -> Iterable[str]:
-        key = self._shared.settings.key
-        yield from (token.value, *token.cookies.values(), *([key] if isinstance(key, str) else []))
-        yield from (text for text in request.private_texts() if len(text) > 5)  # shorter ones are in any sentence
-
-    def _record(
-        self,
-        request: Request,
-        started: float,
-        status: int | None,
-        outcome: Outcome,
-        error: IndoxRouterError | None = None,
-    ) -> None:
-        why = None if error is None else _why(error)
-        self._attempts.append(Attempt(request.model, status, outcome, self._clock.now() - started, None, why))
+    try:
+        if options.mock_response is not None:
+            result = mock.answer(options.mock_response, requests[0], attempts.id)
+            return read((yield from _replayed(result, assembly)))
+        keeps = cache.wanted(shared.settings, options) and cache.keepable(requests[0])
+        if keeps and (found := (yield from recall(cache.key(shared.settings, requests[0], options)))):
+            result = cache.unpacked(found, requests[0], attempts.id)
+            return _marked(read((yield from _replayed(result, assembly))))
+        result = yield from _fetched(attempts, requests, assembly)
+        answer = read(result)
+        if keeps:
+            yield from remember(cache.key(shared.settings, result.request, options), cache.packed(result))
+    except IndoxRouterError as error:
+        raise attempts.signed(error) from None
+    return answer
 
 
-def _why(error: IndoxRouterError) -> str:
-    name = type(error).__name__
-    return f"{name} ({error.code})" if error.code and error.code != name else name
+def _fetched(attempts: Attempts, requests: Sequence[Request], assembly: Assembly | None) -> Plan[Result]:
+    """The server's answer; a stream is followed to its end."""
+    result = yield from attempts.first_answer(requests)
+    if assembly is None or not isinstance(result.body, Feed):
+        return result
+    assembly.opened(result, result.body.reply)
+    try:
+        yield from result.body.follow(assembly, result.request.choices)
+    except IndoxRouterError as error:
+        attempts.broke_midway(error, assembly)
+        raise
+    return assembly.result(replace(result, body=None))
 
 
-def _idempotency(key: str | None) -> dict[str, str]:
-    return {} if key is None else {"Idempotency-Key": key}
+def _replayed(result: Result, assembly: Assembly | None) -> Plan[Result]:
+    """An answer that needs no server; where a stream was asked for, as one of a single chunk."""
+    if assembly is None:
+        return result
+    assembly.opened(result, None)
+    event = whole_answer(result)
+    assembly.note(event.facts)
+    yield from emit(None)
+    for chunk in event.chunks:
+        assembly.add(chunk)
+        yield from emit(chunk)
+    assembly.state = "complete"
+    return result
+
+
+def _marked(answer: T) -> T:
+    """A hit says that it is one, and that it cost nothing this time."""
+    if isinstance(answer, Generation):
+        answer.cached = True
+        if answer.usage is not None:
+            answer.usage.cost = 0.0
+    return answer

@@ -72,11 +72,26 @@ class Emit:
     chunk: ChatChunk | None
 
 
+@dataclass(slots=True)
+class Recall:
+    """Answer with what the client's cache holds under the key; None: nothing."""
+
+    key: str
+
+
+@dataclass(slots=True)
+class Remember:
+    """Put it into the client's cache."""
+
+    key: str
+    value: str
+
+
 class Closed(BaseException):
     """Thrown into a plan whose caller wants no more of it."""
 
 
-Step = Send | Next | Close | Sleep | Token | Emit
+Step = Send | Next | Close | Sleep | Token | Emit | Recall | Remember
 T = TypeVar("T")
 Plan = Generator[Step, Any, T]
 
@@ -106,3 +121,11 @@ def token(stale: AccessToken | None, until: float | None) -> Plan[Grant]:
 
 def emit(chunk: ChatChunk | None) -> Plan[None]:
     yield Emit(chunk)
+
+
+def recall(key: str) -> Plan[Any]:
+    return (yield Recall(key))
+
+
+def remember(key: str, value: str) -> Plan[None]:
+    yield Remember(key, value)

@@ -11,9 +11,7 @@ from indoxrouter.core.exchange import Limits, parsed, read
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.steps import Plan, close, emit, read_next
 from indoxrouter.errors import APIError, IndoxRouterError, NetworkError, StreamError
-from indoxrouter.responses import ChatChunk
-from indoxrouter.wire import decode
-from indoxrouter.wire.chunks import EventReader, StreamEvent
+from indoxrouter.wire.chunks import EventReader, StreamEvent, whole_answer
 from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, unusable
 from indoxrouter.wire.messages import Reply, Request, Result
@@ -46,7 +44,7 @@ class Feed:
             if any(kind in self._content_type for kind in ("json", "html")):
                 content = yield from read(self.reply, limits, self._origin.target)
                 body = parsed(self._origin, self.reply, content)
-                self._events.append(_whole_answer(Result(body, request, self._origin.target, self.reply.headers)))
+                self._events.append(whole_answer(Result(body, request, self._origin.target, self.reply.headers)))
                 self._ended = True
             while not self._events and self._broken is None:
                 yield from self._pull(limits)
@@ -138,18 +136,3 @@ class Feed:
 
     def _limits(self, until: float) -> Limits:
         return Limits(until if self._deadline is None else min(until, self._deadline), 0.0, self._deadline)
-
-
-def _whole_answer(result: Result) -> StreamEvent:
-    """The one event of a server that does not stream: it answered at once."""
-    answer = decode.chat(result)
-    chunk = ChatChunk(
-        answer.data or "",
-        finish_reason=answer.finish_reason,
-        tool_calls=answer.tool_calls,
-        reasoning=answer.reasoning,
-        images=answer.images,
-        usage=answer.usage,
-        raw=result.body,
-    )
-    return StreamEvent([chunk], done=True, facts=result.body)

@@ -9,9 +9,10 @@ from typing import Any
 
 from indoxrouter.errors import StreamError
 from indoxrouter.responses import ChatChunk
-from indoxrouter.wire.decode import unfinished
+from indoxrouter.wire.decode import chat, unfinished
 from indoxrouter.wire.failures import Origin, from_body
 from indoxrouter.wire.fields import mapping, number, objects, sequence, text, usage
+from indoxrouter.wire.messages import Result
 
 
 @dataclass(slots=True)
@@ -126,3 +127,18 @@ def _typed(kind: str, body: dict[str, Any], origin: Origin) -> StreamEvent:
 
 def _says_something(chunk: ChatChunk) -> bool:
     return bool(chunk.data or chunk.finish_reason or chunk.reasoning or chunk.images or chunk.usage)
+
+
+def whole_answer(result: Result) -> StreamEvent:
+    """The one event of an answer that came at once, from a server that does not stream or from a cache."""
+    answer = chat(result)
+    chunk = ChatChunk(
+        answer.data or "",
+        finish_reason=answer.finish_reason,
+        tool_calls=answer.tool_calls,
+        reasoning=answer.reasoning,
+        images=answer.images,
+        usage=answer.usage,
+        raw=result.body,
+    )
+    return StreamEvent([chunk], done=True, facts=result.body)

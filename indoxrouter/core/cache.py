@@ -1,0 +1,49 @@
+"""Which answers are kept, under which key, in which form. No secret is in either."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from indoxrouter.config import Settings
+from indoxrouter.errors import ValidationError
+from indoxrouter.options import CallOptions
+from indoxrouter.wire.messages import Kind, Request, Result
+
+KEPT: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image"})
+_NOT_ASKED = frozenset({"byok_api_key", "stream", "stream_options", "encoding_format"})
+"""Fields that change how an answer comes, or who pays for it, but not what it is."""
+
+
+def wanted(settings: Settings, options: CallOptions) -> bool:
+    """Whether this call looks into the cache. Raises ValidationError where it wants one that is not there."""
+    if options.caching and settings.cache is None:
+        raise ValidationError("caching=True needs a client with a cache: Client(cache={})")
+    return settings.cache is not None and options.caching is not False
+
+
+def keepable(request: Request) -> bool:
+    return request.kind in KEPT
+
+
+def key(settings: Settings, request: Request, options: CallOptions) -> str:
+    """The same for identical requests to the same server, streamed or not."""
+    body = {**(request.body or {}), **options.extra_body}
+    asked = {name: value for name, value in body.items() if name not in _NOT_ASKED}
+    named = json.dumps([settings.dialect, settings.base_url, request.paths[0], asked], sort_keys=True, default=dict)
+    return "indoxrouter:" + hashlib.sha256(named.encode()).hexdigest()
+
+
+def packed(result: Result) -> str:
+    """As text, which every kind of mapping can hold."""
+    return json.dumps({"body": result.body, "request_id": result.headers.get("x-request-id")})
+
+
+def unpacked(kept: Any, request: Request, client_request_id: str) -> Result:
+    try:
+        found = json.loads(kept)
+        headers = {"x-request-id": found["request_id"]} if found["request_id"] else {}
+        return Result(found["body"], request, "the cache", headers, client_request_id)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValidationError(f"the cache holds something else than answers: {type(error).__name__}") from None
