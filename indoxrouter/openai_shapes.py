@@ -83,7 +83,7 @@ def chat(answer: ChatResponse, *, hosted: bool, parse_as: Any = None) -> ChatCom
     own = {"content": answer.data, "reasoning_content": answer.reasoning, "images": answer.images}
     own["tool_calls"] = [_tool_call(call) for call in answer.tool_calls or ()]
     first["message"] |= {name: value for name, value in own.items() if value and not first["message"].get(name)}
-    response = _shared(ChatCompletionResponse, answer, hosted, body, object="chat.completion", choices=choices)
+    response = _shared(ChatCompletionResponse, answer, hosted, body, "chat.completion", choices)
     return response if parse_as is None else _parsed(response, parse_as)
 
 
@@ -96,7 +96,7 @@ def text_completion(answer: ChatResponse, *, hosted: bool) -> TextCompletion:
         rest = {name: value for name, value in choice.items() if name != "message"}
         written = written if written is not None else (answer.data or "") if n == 0 else ""
         choices.append({"index": n, "finish_reason": None, **rest, "text": written})
-    return _shared(TextCompletion, answer, hosted, body, object="text_completion", choices=choices)
+    return _shared(TextCompletion, answer, hosted, body, "text_completion", choices)
 
 
 def _provider_body(answer: ChatResponse) -> Mapping[str, Any]:
@@ -117,7 +117,7 @@ def _parsed(response: ChatCompletionResponse, parse_as: Any) -> ChatCompletionRe
     """The response, each message with its `parsed`; what does not fit is an error that keeps it all."""
     for choice in response.choices:
         content = choice.message.content
-        if not content or choice.message.tool_calls:
+        if not isinstance(content, str) or not content or choice.message.tool_calls:
             continue
         try:
             vars(choice.message)["parsed"] = parse_as.model_validate_json(content)
@@ -139,17 +139,17 @@ def _parsed(response: ChatCompletionResponse, parse_as: Any) -> ChatCompletionRe
 
 def embeddings(answer: EmbeddingResponse, hosted: bool) -> EmbeddingList:
     rows = [{"object": "embedding", "index": n, "embedding": vector} for n, vector in enumerate(answer.data)]
-    return _generated(EmbeddingList, answer, hosted, object="list", data=rows)
+    return _generated(EmbeddingList, answer, hosted, {"object": "list", "data": rows})
 
 
 def images(answer: ImageResponse, hosted: bool) -> ImageList:
     rows = [image.to_dict() for image in answer.data]
-    return _generated(ImageList, answer, hosted, created=_created(answer, {}), data=rows)
+    return _generated(ImageList, answer, hosted, {"created": _created(answer, {}), "data": rows})
 
 
 def transcription(answer: TranscriptionResponse, hosted: bool) -> Transcription:
     names = ("text", "language", "duration", "segments", "words")
-    return _generated(Transcription, answer, hosted, **{name: getattr(answer, name) for name in names})
+    return _generated(Transcription, answer, hosted, {name: getattr(answer, name) for name in names})
 
 
 def speech(answer: SpeechResponse) -> Speech:
@@ -194,10 +194,18 @@ def model_name(name: str | None, provider: str | None, attempts: tuple[Attempt, 
     return f"{provider}/{name}" if provider and not name.startswith(f"{provider}/") else name
 
 
-def _shared(cls: type[AnswerT], answer: ChatResponse, hosted: bool, body: Mapping[str, Any], **more: Any) -> AnswerT:
-    about = {"id": text(body.get("id")) or answer.request_id, "created": _created(answer, body), **more}
+def _shared(
+    cls: type[AnswerT], answer: ChatResponse, hosted: bool, body: Mapping[str, Any], kind: str, choices: list[Any]
+) -> AnswerT:
+    about = {
+        "id": text(body.get("id")) or answer.request_id,
+        "object": kind,
+        "created": _created(answer, body),
+        "choices": choices,
+        "system_fingerprint": body.get("system_fingerprint"),
+    }
     rest = {name: value for name, value in body.items() if name not in about and name not in _ROUTERS}
-    return _generated(cls, answer, hosted, mapping(body.get("usage")), **about, **{"system_fingerprint": None, **rest})
+    return _generated(cls, answer, hosted, {**about, **rest}, mapping(body.get("usage")))
 
 
 _ROUTERS = ("request_id", "provider", "created_at", "message", "duration_ms", "model", "usage")
@@ -205,10 +213,14 @@ _ROUTERS = ("request_id", "provider", "created_at", "message", "duration_ms", "m
 
 
 def _generated(
-    cls: type[AnswerT], answer: Generation, hosted: bool, wire_usage: Mapping[str, Any] | None = None, **more: Any
+    cls: type[AnswerT],
+    answer: Generation,
+    hosted: bool,
+    content: Mapping[str, Any],
+    wire_usage: Mapping[str, Any] | None = None,
 ) -> AnswerT:
     named = {"model": model_name(answer.model, answer.provider, answer.attempts, hosted)}
-    shaped = cls({**more, **named, "usage": usage_of(answer.usage, wire_usage or {})})
+    shaped = cls({**content, **named, "usage": usage_of(answer.usage, wire_usage or {})})
     vars(shaped)["_answer"] = answer
     return shaped
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 from recorder import Recorder
 
 from indoxrouter import (
@@ -26,6 +27,7 @@ from indoxrouter import (
     AuthenticationError,
     ConfigurationError,
     ContextWindowExceededError,
+    IndoxRouterError,
     InvalidRequestError,
     ModelNotFoundError,
     RateLimitError,
@@ -33,9 +35,15 @@ from indoxrouter import (
     StreamError,
     ValidationError,
 )
+from indoxrouter.core.assembly import Assembly
+from indoxrouter.openai_asks import chat_ask, text_ask
 from indoxrouter.openai_facade import AsyncOpenAI, ChatCompletionChunk, ChatCompletionResponse, Message, OpenAI
 from indoxrouter.openai_streams import AsyncPage, AsyncStream
 from indoxrouter.sandbox import Sandbox
+from indoxrouter.wire import decode, openai_compat
+from indoxrouter.wire.chunks import EventReader
+from indoxrouter.wire.failures import Origin
+from indoxrouter.wire.messages import Result
 
 MODEL = "openai/gpt-4o-mini"
 HELLO = [{"role": "user", "content": "Hello, how are you?"}]
@@ -517,6 +525,15 @@ def test_default_headers_and_the_clients_key(style: Style) -> None:
     assert sent[-1].headers["authorization"] == ("Bearer some-token" if style.hosted else "Bearer sk-mine")
 
 
+def test_a_proxy_from_the_environment(style: Style, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Recorder() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.origin)
+        monkeypatch.setenv("http_proxy", proxy.origin)
+        with style.client(base_url="http://router.invalid/api/v1", allow_insecure=True) as client:
+            assert client.chat.completions.create(HELLO, MODEL).choices[0].message.content == "Yes"
+        assert proxy.take()[-1].headers["host"] == "router.invalid"
+
+
 # --- servers, keys, limits
 
 
@@ -822,6 +839,45 @@ def test_a_finish_reason_is_never_made_up() -> None:
     assert (choice.message.content, choice.finish_reason) == ("Yes", None)
     assert response.model == "openai/some-model"
     assert response.cost == 0.001
+
+
+KEYS = strategies.sampled_from(
+    [
+        *("id", "model", "created", "choices", "usage", "index", "message", "delta", "content", "text", "role"),
+        *("tool_calls", "function", "name", "arguments", "finish_reason", "prompt_tokens", "total_tokens", "data"),
+        *("cls", "answer", "hosted", "body", "object", "provider", "response", "raw_response", "output", "type"),
+    ]
+)
+JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(strategies.dictionaries(KEYS, JSON, max_size=8), strategies.booleans())
+def test_no_answer_is_too_odd_to_be_shown(body: dict[str, Any], hosted: bool) -> None:
+    request = openai_compat.chat(HELLO, model=MODEL, temperature=None, max_tokens=None, stream=False, params={})
+    try:
+        answer = decode.chat(Result(body, request, "a server"))
+    except APIError:
+        return
+    for ask in (chat_ask({}, hosted), text_ask({}, hosted)):
+        response = ask.finish(answer)
+        assert response.choices[0].index is not None
+        assert json.loads(json.dumps(response)) is not None
+
+
+@given(strategies.dictionaries(KEYS, JSON, max_size=8), strategies.booleans())
+def test_no_event_is_too_odd_to_be_shown(body: dict[str, Any], hosted: bool) -> None:
+    assembly = Assembly()
+    try:
+        event = EventReader(Origin("a server")).read(json.dumps(body))
+    except IndoxRouterError:
+        return
+    for ask in (chat_ask({}, hosted), text_ask({}, hosted)):
+        shown = [ask.chunks.shaped(chunk, assembly) for chunk in event.chunks]
+        assert all(len(chunk.choices) == 1 for chunk in shown if chunk is not None)
 
 
 # --- the house
