@@ -99,7 +99,10 @@ def _meant(api_key: config.ApiKey | None, base_url: str | None, dialect: str, ca
         cache=cache,
     )
     told = (settings.dialect, settings.key, settings.base_url, settings.timeout, settings.max_retries, settings.verify)
-    return (*told, config.environment_proxy(settings.base_url), id(cache), os.getpid())
+    return (*told, *map(os.environ.get, _PROXIES), id(cache), os.getpid())
+
+
+_PROXIES = [name for kind in ("http", "https", "all", "no") for name in (f"{kind}_proxy", f"{kind.upper()}_PROXY")]
 
 
 _facades = Shared[OpenAI](OpenAI)

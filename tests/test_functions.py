@@ -15,8 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from recorder import Recorder
 
-from indoxrouter import ConfigurationError, IndoxRouterError, ModelNotFoundError, ValidationError, function_calls
+from indoxrouter import (
+    ConfigurationError,
+    IndoxRouterError,
+    ModelNotFoundError,
+    NetworkError,
+    ValidationError,
+    function_calls,
+)
 from indoxrouter.exceptions import (
     AuthenticationError,
     BadRequestError,
@@ -265,6 +273,16 @@ def test_the_environment_is_looked_at_each_time(
     (tmp_path / ".env").write_text(f"{prefix}_API_KEY=sk-wrong-too\n")
     with pytest.raises(AuthenticationError):
         completion(MODEL, HELLO)
+
+
+def test_a_proxy_that_the_environment_names_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    far: dict[str, Any] = {"base_url": "http://router.invalid/api/v1", "api_key": "EMPTY"}
+    with pytest.raises(NetworkError):
+        completion(MODEL, HELLO, max_retries=0, **far)
+    with Recorder() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.origin)
+        assert completion(MODEL, HELLO, **far).choices[0].message.content == "Yes"
+        assert proxy.take()[-1].headers["host"] == "router.invalid"
 
 
 def test_one_login_serves_all_calls_of_all_threads(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
