@@ -63,7 +63,7 @@ def _kinds(cls: type[Part]) -> dict[str, type[Part]]:
 def _wrapped(kind: type[Part], value: Any) -> Any:
     match value:
         case dict():
-            return value if type(value) is kind else kind(value)
+            return value if isinstance(value, kind) else kind(value)
         case [float(), *_]:  # a vector, which may be long
             return value
         case list():

@@ -39,6 +39,7 @@ from indoxrouter.core.assembly import Assembly
 from indoxrouter.openai_asks import chat_ask, text_ask
 from indoxrouter.openai_facade import AsyncOpenAI, ChatCompletionChunk, ChatCompletionResponse, Message, OpenAI
 from indoxrouter.openai_streams import AsyncPage, AsyncStream
+from indoxrouter.openai_types import ModelObject
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.wire import decode, openai_compat
 from indoxrouter.wire.chunks import EventReader
@@ -755,6 +756,7 @@ def test_models(client: Any) -> None:
     assert MODEL in [model.id for model in page]
     assert {model.object for model in page} == {"model"}
     assert json.loads(json.dumps(page))["data"][0]["id"] == page.data[0].id
+    assert all(isinstance(model, ModelObject) for model in page)
     model = client.models.retrieve(MODEL)
     assert (model.id, model.owned_by) == (MODEL, "openai")
     with pytest.raises(ModelNotFoundError, match="nope"):
