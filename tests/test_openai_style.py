@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies
+from hypothesis import HealthCheck, given, settings, strategies
 from recorder import Recorder
 
 from indoxrouter import (
@@ -857,6 +857,7 @@ JSON = strategies.recursive(
 )
 
 
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.dictionaries(KEYS, JSON, max_size=8), strategies.booleans())
 def test_no_answer_is_too_odd_to_be_shown(body: dict[str, Any], hosted: bool) -> None:
     request = openai_compat.chat(HELLO, model=MODEL, temperature=None, max_tokens=None, stream=False, params={})
@@ -870,6 +871,7 @@ def test_no_answer_is_too_odd_to_be_shown(body: dict[str, Any], hosted: bool) ->
         assert json.loads(json.dumps(response)) is not None
 
 
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.dictionaries(KEYS, JSON, max_size=8), strategies.booleans())
 def test_no_event_is_too_odd_to_be_shown(body: dict[str, Any], hosted: bool) -> None:
     assembly = Assembly()
