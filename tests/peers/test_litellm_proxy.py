@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from indoxrouter import (
+    APIError,
     AuthenticationError,
     IndoxRouterError,
     InternalServerError,
@@ -17,7 +18,8 @@ from indoxrouter import (
     ModelNotFoundError,
     RateLimitError,
 )
-from indoxrouter.functions import text_completion
+from indoxrouter.functions import completion, completion_cost, text_completion
+from indoxrouter.openai_facade import OpenAI
 
 from .litellm_proxy import (
     COMPLETION_TOKENS,
@@ -32,7 +34,7 @@ from .litellm_proxy import (
     VECTOR,
     LiteLLMProxy,
 )
-from .styles import STYLES, OfAsyncClient, OfAsyncOpenAI, OfClient, OfOpenAI, Style
+from .styles import MESSAGES, STYLES, OfAsyncClient, OfAsyncOpenAI, OfClient, OfOpenAI, Style
 
 pytestmark = [
     pytest.mark.peers,
@@ -107,6 +109,13 @@ def test_an_embedding(style: Style) -> None:
     assert style.embed("A text.", "vectors") == [VECTOR]
 
 
+def test_a_missing_vector_is_an_error(style: Style) -> None:
+    """The proxy's model makes one vector, however many texts it is given."""
+    with pytest.raises(APIError) as error:
+        style.embed(["A text.", "Another."], "vectors")
+    assert error.value.outcome == "done"
+
+
 def test_an_image(style: Style) -> None:
     assert style.draw("A city", "picture") == [PICTURE]
 
@@ -161,6 +170,29 @@ def test_a_wrong_key(litellm_proxy: LiteLLMProxy, name: str) -> None:
             assert not error.value.retryable
             assert len(error.value.attempts) == 1
             assert wrong not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [OfClient, OfAsyncClient])
+def test_costs_and_ids_of_other_answers(
+    litellm_proxy: LiteLLMProxy, kind: type[OfClient], headers: dict[str, str]
+) -> None:
+    with kind(litellm_proxy.key, litellm_proxy.url) as style:
+        vectors = style.wait(style.client.embeddings("A text.", "vectors", extra_headers=headers))
+        assert vectors.usage.cost == pytest.approx(PROMPT_TOKENS * INPUT_COST)
+        assert vectors.request_id == headers["x-litellm-call-id"]
+        image = style.wait(style.client.images("A city", "picture", extra_headers=headers))
+        assert image.usage.cost is None  # the proxy does not tell it
+        assert image.request_id == headers["x-litellm-call-id"]
+
+
+def test_the_environment_names_the_proxy(litellm_proxy: LiteLLMProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", litellm_proxy.key)
+    monkeypatch.setenv("OPENAI_BASE_URL", litellm_proxy.url)
+    with OpenAI() as client:
+        assert client.chat.completions.create(MESSAGES, "chat").choices[0].message.content == SENTENCE
+    answer = completion("chat", MESSAGES)
+    assert answer.choices[0].message.content == SENTENCE
+    assert completion_cost(answer) == pytest.approx(PROMPT_TOKENS * INPUT_COST + COMPLETION_TOKENS * OUTPUT_COST)
 
 
 @pytest.mark.parametrize("kind", [OfClient, OfAsyncClient])
