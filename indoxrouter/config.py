@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import urllib.request
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -140,9 +141,15 @@ def _verify(verify: bool | str | os.PathLike[str]) -> bool | str:
         verify = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
     if isinstance(verify, bool):
         return verify
-    if not os.path.exists(verify):
-        raise ConfigurationError(f"verify names a CA file that does not exist: {os.fspath(verify)!r}")
-    return os.fspath(verify)
+    path = os.fspath(verify)
+    if not os.path.exists(path):
+        raise ConfigurationError(f"verify names a CA file that does not exist: {path!r}")
+    try:
+        if os.path.isfile(path):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigurationError(f"verify names a file without certificates: {path!r}") from error
+    return path
 
 
 def _read(env_file: str | os.PathLike[str] | None) -> dict[str, str | None]:

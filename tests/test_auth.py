@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 import requests
+from clients import Client
 from raw_server import HOLD, Action, RawServer, Seen, answer, chat_body, head, ok
 
 from indoxrouter import (
     APIError,
     AuthenticationError,
-    Client,
     DeadlineExceededError,
     IndoxRouterError,
     NetworkError,
@@ -35,6 +35,7 @@ from indoxrouter.sandbox import Sandbox
 
 HELLO = [{"role": "user", "content": "Hello"}]
 KEY = "key-of-the-tests"
+KINDS = ("sync", "async")
 
 
 def in_threads(count: int, work: Callable[[], Any]) -> list[Any]:
@@ -70,6 +71,7 @@ def sandbox_process(*flags: str) -> Iterator[tuple[str, str]]:
 
 
 class TestA1OneRefreshForAll:
+    @pytest.mark.kinds("sync")
     def test_a1_64_threads_for_20_s_with_tokens_that_live_2_s(self) -> None:
         with sandbox_process("--token-lifetime", "2") as (url, key), Client(key, url) as client:
             end = time.monotonic() + 20
@@ -90,6 +92,7 @@ class TestA1OneRefreshForAll:
         assert calls >= 64
         assert stats["logins"] + stats["refreshes"] <= 20 / 1.5 + 2
 
+    @pytest.mark.kinds("sync")
     def test_a1_waiters_share_the_first_login(self) -> None:
         with Sandbox(login_delay=0.3) as sandbox, Client(sandbox.api_key, sandbox.url) as client:
             assert all(result.success for result in in_threads(64, lambda: client.chat(HELLO)))
@@ -481,6 +484,7 @@ class TestA8TheLeaderDies:
             with pytest.raises(DeadlineExceededError):
                 leader.result()
 
+    @pytest.mark.kinds("sync")
     def test_a8_an_interrupted_leader_is_followed_within_a_second(self) -> None:
         class Interrupting:
             """A key whose first reading is interrupted, as by Ctrl-C in the main thread."""
@@ -506,6 +510,7 @@ class TestA8TheLeaderDies:
 
     # What an interrupt catches just as it is handed over is closed by the collector, which may warn.
     @pytest.mark.filterwarnings("ignore::ResourceWarning")
+    @pytest.mark.kinds("sync")
     def test_a8_an_interrupt_at_any_moment_of_a_login_leaves_no_one_waiting(self) -> None:
         """Every line of the driver is interrupted once, as Ctrl-C might."""
         interrupted = 0

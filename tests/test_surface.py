@@ -21,6 +21,8 @@ PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
     *("errors", "responses", "records", "inputs", "config", "options"),
     *("wire", "transports", "core", "calls", "streams", "driver", "async_driver", "client", "async_client"),
+    *("openai_types", "openai_shapes", "openai_asks", "openai_streams", "openai_async", "openai_facade"),
+    *("function_calls", "functions"),
 ]
 """Lowest first: each imports only from itself and those before it."""
 
@@ -56,39 +58,20 @@ def test_both_import_names_are_the_same_module() -> None:
 
 def test_the_names_are_pinned() -> None:
     assert set(indoxrouter.__all__) == {
-        *(
-            "Client",
-            "AsyncClient",
-            "IndoxRouter",
-            "ChatStream",
-            "AsyncChatStream",
-            "ChatMessage",
-            "Attempt",
-            "__version__",
-        ),
-        *(
-            "ChatResponse",
-            "CompletionResponse",
-            "EmbeddingResponse",
-            "ImageResponse",
-            "GeneratedImage",
-            "ChatChunk",
-        ),
-        *("Usage", "ModelInfo", "UsageReport", "UserInfo", "CatalogueEntry", "ProviderEntry"),
+        *("Client", "AsyncClient", "IndoxRouter", "ChatStream", "AsyncChatStream", "ChatMessage", "__version__"),
+        *("ChatResponse", "CompletionResponse", "EmbeddingResponse", "ImageResponse", "SpeechResponse"),
+        *("TranscriptionResponse", "GeneratedImage", "ChatChunk", "Usage", "RateLimit", "Attempt"),
+        *("ModelInfo", "UsageReport", "UserInfo", "CatalogueEntry", "ProviderEntry"),
+        *("OpenAI", "AsyncOpenAI", "ChatCompletionResponse", "ChatCompletionChunk", "Message"),
+        *("completion", "acompletion", "text_completion", "embedding", "aembedding", "image_generation"),
+        *("aimage_generation", "transcription", "speech", "batch_completion", "completion_cost"),
+        *("enable_cache", "disable_cache"),
         *("IndoxRouterError", "ConfigurationError", "NetworkError", "RequestTimeoutError", "Timeout"),
         *("APITimeoutError", "DeadlineExceededError", "StreamError", "APIError", "AuthenticationError"),
         *("PermissionDeniedError", "RateLimitError", "InsufficientCreditsError", "InvalidParametersError"),
         *("BadRequestError", "InvalidRequestError", "ContextWindowExceededError", "ContentPolicyError"),
         *("ValidationError", "ProviderError", "ProviderNotFoundError", "ModelNotFoundError"),
-        *(
-            "RateLimit",
-            "SpeechResponse",
-            "TranscriptionResponse",
-            "ModelNotAvailableError",
-            "RequestError",
-            "InternalServerError",
-            "ServiceUnavailableError",
-        ),
+        *("ModelNotAvailableError", "RequestError", "InternalServerError", "ServiceUnavailableError"),
     }
     assert all(hasattr(indoxrouter, name) for name in indoxrouter.__all__)
 
@@ -101,6 +84,32 @@ def test_public_methods_have_one_docstring_each() -> None:
     for name, method in inspect.getmembers(Client, inspect.isfunction):
         if not name.startswith("_"):
             assert method.__doc__, name
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def surface(cls: type) -> dict[str, inspect.Signature]:
+        return {
+            name: inspect.signature(member, eval_str=False).replace(return_annotation=inspect.Signature.empty)
+            for name, member in inspect.getmembers(cls, inspect.isfunction)
+            if not name.startswith("_") or name == "__init__"
+        }
+
+    assert surface(indoxrouter.AsyncClient) == surface(Client)
+    for name in surface(Client):
+        if name not in ("__init__", "diagnose_request", "enable_debug"):
+            assert inspect.iscoroutinefunction(getattr(indoxrouter.AsyncClient, name)), name
+        assert getattr(indoxrouter.AsyncClient, name).__doc__ or name == "__init__"
+
+
+def test_without_the_extra_the_async_client_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['aiohttp'] = None\n"
+        "from indoxrouter import AsyncClient, AsyncOpenAI\n"
+        "for cls in (AsyncClient, AsyncOpenAI):\n"
+        "    try: cls('key')\n"
+        "    except ImportError as error: print(error)"
+    )
+    assert run_python(code).count("pip install aiohttp") == 2
 
 
 def test_files_stay_small() -> None:

@@ -19,10 +19,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from indoxrouter import transports
+
 UNTIL: ContextVar[float] = ContextVar("until")
 """The monotonic time at which the request that is being sent must have its head."""
-IDLE_LIMIT = 30.0
-"""Seconds after which an idle connection is not used again: a server may just be closing it."""
 
 
 class Reader(io.RawIOBase):
@@ -125,7 +125,7 @@ class _Timed:
 
     @property
     def is_connected(self) -> bool:
-        idle = self.reader is not None and time.monotonic() - self.reader.last > IDLE_LIMIT
+        idle = self.reader is not None and time.monotonic() - self.reader.last > transports.IDLE_LIMIT
         return not idle and super().is_connected  # type: ignore[misc] # urllib3's, by the classes below
 
 

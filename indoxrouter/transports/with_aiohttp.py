@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import time
 import weakref
@@ -16,6 +17,7 @@ import aiohttp
 import yarl
 from requests.certs import where  # type: ignore[attr-defined] # documented, but not in its __all__
 
+from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.wire.messages import HttpRequest, Reply
@@ -85,11 +87,11 @@ class AsyncTransport:
 
 
 class _LoopSession:
-    """A session that its event loop closes when it ends."""
+    """A session that ends with its event loop, or with whatever forgot to close it."""
 
     def __init__(self, settings: Settings, verify: ssl.SSLContext | bool) -> None:
         self.session = _new_session(settings, verify)
-        self._keeper = self._keep()
+        self._keeper = _kept_open(self.session)
 
     async def open(self) -> None:
         await anext(self._keeper)
@@ -97,12 +99,14 @@ class _LoopSession:
     async def aclose(self) -> None:
         await self._keeper.aclose()
 
-    async def _keep(self) -> AsyncGenerator[None]:
-        # A loop that shuts down closes the generators that were begun on it: asyncio.run does so.
-        try:
-            yield
-        finally:
-            await self.session.close()
+
+async def _kept_open(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
+    # A loop closes the generators that were begun on it: when it shuts down, as asyncio.run does,
+    # and when they are collected.
+    try:
+        yield
+    finally:
+        await session.close()
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | bool:
@@ -116,7 +120,9 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | bool:
 
 def _new_session(settings: Settings, verify: ssl.SSLContext | bool) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=settings.max_connections, ssl=verify),
+        connector=aiohttp.TCPConnector(
+            limit=settings.max_connections, ssl=verify, keepalive_timeout=transports.IDLE_LIMIT
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
@@ -130,6 +136,7 @@ def _failure(error: BaseException, sent: bool) -> NetworkError:
         what = "no answer in time" if sent else "no connection in time"
         return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
     told = getattr(error, "os_error", error)
-    reason = getattr(told, "strerror", None) or type(told).__name__
+    number = getattr(told, "errno", None)
+    reason = os.strerror(number) if isinstance(number, int) and number > 0 else type(told).__name__
     what = "the connection broke before the answer was complete" if sent else "no connection"
     return NetworkError(f"{what} ({reason})", outcome="unknown" if sent else "not_sent")
