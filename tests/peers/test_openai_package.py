@@ -69,6 +69,11 @@ class Sides:
             return answer.content
         return [item.to_dict() for item in answer] if path.endswith(".list") else answer.to_dict()
 
+    def finished(self, path: str, **arguments: Any) -> Any:
+        """What our client has at the end of a stream."""
+        stream = self._ours.wait(attrgetter(path)(self._ours.client)(**arguments, stream=True))
+        return self._ours.wait(stream.response()).to_dict()
+
     def both(self, path: str, **arguments: Any) -> Any:
         """The package's answer, after ours was found to be the same; ours may name the model besides."""
         theirs, ours = self.theirs(path, **arguments), self.ours(path, **arguments)
@@ -90,7 +95,7 @@ def sides(package: OpenAIPackage, sandbox: Sandbox) -> Iterator[Sides]:
         yield Sides(package, ours)
 
 
-CHANGING = ("id", "created", "_request_id")
+CHANGING = ("id", "created", "created_at", "_request_id")
 
 
 def bare(value: Any) -> Any:
@@ -154,6 +159,27 @@ def test_streams_with_usage(sides: Sides) -> None:
     assert not any(chunk["usage"] for chunk in chunks)
     for choice in whole["choices"]:
         assert written(chunks, choice["index"]) == choice["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n": 2},
+        {"logprobs": True, "top_logprobs": 2, "max_tokens": 3},
+        {"tools": [WEATHER], "tool_choice": "required", "n": 2},
+    ],
+    ids=lambda options: "-".join(options) or "defaults",
+)
+def test_a_finished_stream_is_the_whole_answer(sides: Sides, options: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"model": MODEL, "messages": QUESTION, **options}
+    theirs = bare(sides.theirs("chat.completions.create", **asked))
+    ours = bare(sides.finished("chat.completions.create", **asked))
+    assert ours["choices"] == theirs["choices"]
+    for name, count in theirs["usage"].items():
+        if name.endswith("_tokens"):
+            assert ours["usage"][name] == count
+    assert ours["model"] == theirs["model"]
 
 
 def test_a_forced_tool_and_its_result(sides: Sides) -> None:
