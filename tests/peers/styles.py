@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from indoxrouter import AsyncClient, Client
-from indoxrouter.functions import acompletion, aembedding, aimage_generation, completion, embedding, image_generation
-from indoxrouter.openai_facade import AsyncOpenAI, OpenAI
+from indoxrouter import (
+    AsyncClient,
+    AsyncOpenAI,
+    Client,
+    OpenAI,
+    acompletion,
+    aembedding,
+    aimage_generation,
+    completion,
+    embedding,
+    image_generation,
+)
 
 MESSAGES = [{"role": "user", "content": "What is a router?"}]
 

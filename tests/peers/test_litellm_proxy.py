@@ -16,10 +16,12 @@ from indoxrouter import (
     InternalServerError,
     InvalidParametersError,
     ModelNotFoundError,
+    OpenAI,
     RateLimitError,
+    completion,
+    completion_cost,
+    text_completion,
 )
-from indoxrouter.functions import completion, completion_cost, text_completion
-from indoxrouter.openai_facade import OpenAI
 
 from .litellm_proxy import (
     COMPLETION_TOKENS,
