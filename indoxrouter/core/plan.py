@@ -49,9 +49,10 @@ def call(
             result = mock.answer(options.mock_response, requests[0], attempts.id)
             return read((yield from _replayed(result, assembly)))
         keeps = cache.wanted(shared.settings, options) and cache.keepable(requests[0])
-        if keeps and (found := (yield from recall(cache.key(shared.settings, requests[0], options)))):
-            result = cache.unpacked(found, requests[0], attempts.id)
-            return _marked(read((yield from _replayed(result, assembly))))
+        if keeps:
+            kept = yield from recall(cache.key(shared.settings, requests[0], options))
+            if (hit := cache.unpacked(kept, requests[0], attempts.id)) is not None:
+                return _marked(read((yield from _replayed(hit, assembly))))
         result = yield from _fetched(attempts, requests, assembly)
         answer = read(result)
         if keeps:

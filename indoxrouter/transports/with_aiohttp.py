@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import ssl
 import time
 import weakref
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import aiohttp
 import yarl
@@ -22,7 +24,8 @@ from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.wire.messages import HttpRequest, Reply
 
-_BEFORE_SENDING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_LARGE = 2**20
+"""Bytes from which a body is given to aiohttp as a file, which it sends piece by piece."""
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)
 
 
@@ -39,19 +42,22 @@ class AsyncTransport:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
         session = await self._session()
         left = max(until - time.monotonic(), 0.001)
+        sent: list[bool] = []
+        large = request.body is not None and len(request.body) > _LARGE
         try:
             async with asyncio.timeout(left):
                 response = await session.request(
                     request.method,
                     yarl.URL(request.url, encoded=True),
-                    data=request.body,
+                    data=io.BytesIO(request.body or b"") if large else request.body,
                     headers=request.headers,
                     proxy=self._proxy,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(sock_connect=min(connect, left)),
+                    trace_request_ctx=sent,
                 )
         except _FAILURES as error:
-            failure = _failure(error, sent=not isinstance(error, _BEFORE_SENDING))
+            failure = _failure(error, sent=bool(sent))
         else:
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), response)
@@ -119,7 +125,10 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | bool:
 
 
 def _new_session(settings: Settings, verify: ssl.SSLContext | bool) -> aiohttp.ClientSession:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_note_sent)
     return aiohttp.ClientSession(
+        trace_configs=[trace],
         connector=aiohttp.TCPConnector(
             limit=settings.max_connections, ssl=verify, keepalive_timeout=transports.IDLE_LIMIT
         ),
@@ -129,6 +138,14 @@ def _new_session(settings: Settings, verify: ssl.SSLContext | bool) -> aiohttp.C
         skip_auto_headers=("User-Agent", "Content-Type"),
         timeout=aiohttp.ClientTimeout(total=None),
     )
+
+
+async def _note_sent(
+    session: aiohttp.ClientSession, context: Any, params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    """From here on a failed request may have been carried out."""
+    del session, params
+    context.trace_request_ctx.append(True)
 
 
 def _failure(error: BaseException, sent: bool) -> NetworkError:
