@@ -57,6 +57,8 @@ class _Held(Protocol):
     @property
     def usage(self) -> Usage | None: ...
     @property
+    def wire_usage(self) -> Mapping[str, Any]: ...
+    @property
     def attempts(self) -> tuple[Attempt, ...]: ...
 
 
@@ -144,7 +146,6 @@ class Chunks(Generic[ChunkT]):
         rest = {name: value for name, value in (choice or {}).items() if name not in ("message", "delta", "text")}
         return self._kind(
             {
-                **{name: value for name, value in event.items() if name in ("system_fingerprint", "service_tier")},
                 **self._facts,
                 "choices": [{**rest, "index": chunk.index, **shown, "finish_reason": chunk.finish_reason}],
             }
@@ -152,11 +153,12 @@ class Chunks(Generic[ChunkT]):
 
     def usage(self, stream: _Held) -> ChunkT | None:
         """The chunk without choices that ends a stream, if it was asked for and is known."""
-        used, self._wants_usage = shapes.usage_of(stream.usage, {}) if self._wants_usage else None, False
+        used, self._wants_usage = shapes.usage_of(stream.usage, stream.wire_usage) if self._wants_usage else None, False
         return self._kind({**self._facts, "choices": [], "usage": used}) if used else None
 
     def _note(self, event: Mapping[str, Any], stream: _Held) -> None:
         facts = {**event, **mapping(event.get("response"))}
+        self._facts |= {name: event[name] for name in ("system_fingerprint", "service_tier") if name in event}
         self._facts["id"] = self._facts["id"] or text(facts.get("id")) or stream.request_id
         self._facts["created"] = whole(facts.get("created", facts.get("created_at"))) or self._facts["created"]
         model, provider = text(facts.get("model")), text(facts.get("provider"))

@@ -19,6 +19,7 @@ from indoxrouter.openai_types import (
     ImageList,
     ModelObject,
     Page,
+    Part,
     TextCompletion,
     Transcription,
 )
@@ -149,7 +150,13 @@ def images(answer: ImageResponse, hosted: bool) -> ImageList:
 
 def transcription(answer: TranscriptionResponse, hosted: bool) -> Transcription:
     names = ("text", "language", "duration", "segments", "words")
-    return _generated(Transcription, answer, hosted, {name: getattr(answer, name) for name in names})
+    told = {name: getattr(answer, name) for name in names}
+    if "duration" not in mapping(answer.raw):
+        told["duration"] = None  # what the usage says of it stands there
+    shaped = _generated(Transcription, answer, hosted, told)
+    if used := mapping(mapping(answer.raw).get("usage")):
+        shaped["usage"] = Part(used)
+    return shaped
 
 
 def speech(answer: SpeechResponse) -> Speech:
@@ -170,7 +177,9 @@ def model(page: Page[ModelObject], wanted: str) -> ModelObject:
     for entry in page:
         if entry.id == wanted:
             return entry
-    raise ModelNotFoundError(f"the server has no model {wanted[:100]!r}", code="model_not_found", outcome="done")
+    raise ModelNotFoundError(
+        f"the server has no model {wanted[:100]!r}", code="model_not_found", status_code=404, outcome="done"
+    )
 
 
 def files(body: Any) -> Page[FileObject]:

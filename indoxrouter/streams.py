@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -54,6 +54,11 @@ class _Held:
     @property
     def usage(self) -> Usage | None:
         return self._assembly.usage
+
+    @property
+    def wire_usage(self) -> Mapping[str, Any]:
+        """`usage` as the server wrote it."""
+        return self._assembly.wire_usage
 
     @property
     def finish_reason(self) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from indoxrouter.errors import Attempt
 from indoxrouter.responses import ChatChunk, Usage
-from indoxrouter.wire.messages import Reply, Result
+from indoxrouter.wire.fields import mapping, objects
+from indoxrouter.wire.messages import Reply, Result, request_id_in
 
 State = Literal["open", "complete", "truncated", "failed", "cancelled"]
 
@@ -19,6 +20,8 @@ class Assembly:
     def __init__(self) -> None:
         self.state: State = "open"
         self.usage: Usage | None = None
+        self.wire_usage: Mapping[str, Any] = {}
+        """The same as the server wrote it, with its details."""
         self.client_request_id: str | None = None
         self.attempts: tuple[Attempt, ...] = ()
         self.reply: Reply | None = None
@@ -33,20 +36,21 @@ class Assembly:
         self.reply = reply
         self.client_request_id = answer.client_request_id
         self.attempts = answer.attempts
-        self._server_request_id = answer.headers.get("x-request-id")
+        self._server_request_id = request_id_in(answer.headers)
 
     def add(self, chunk: ChatChunk) -> None:
         choice = self._choices.setdefault(chunk.index, _Choice())
         choice.add(chunk)
         if chunk.usage is not None:
             self.usage = chunk.usage
+            self.wire_usage = _usage_in(chunk.raw)
         for image in chunk.images or ():
             if not (isinstance(image, dict) and image.get("partial")):
                 self._images.append(image)
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Names of the answer that events carry beside its text; the first one counts."""
-        for name in ("id", "model", "provider", "created", "created_at", "request_id", "message", "duration_ms"):
+        for name in ("id", "model", "provider", "created", "created_at", *_MORE_FACTS):
             if facts.get(name) is not None:
                 self._facts.setdefault(name, facts[name])
 
@@ -78,11 +82,8 @@ class Assembly:
             **self._facts,
             "model": self._facts.get("model") or answer.request.model,
             "request_id": self.request_id,
-            "choices": [
-                {"index": index, "message": choice.message(), "finish_reason": choice.finish_reason}
-                for index, choice in sorted(self._choices.items() or [(0, _Choice())])
-            ],
-            "usage": self.usage.to_dict() if self.usage is not None else None,
+            "choices": [choice.whole(index) for index, choice in sorted(self._choices.items() or [(0, _Choice())])],
+            "usage": self.wire_usage or None,
         }
         if self._images:
             body["choices"][0]["message"]["images"] = self._images
@@ -93,6 +94,14 @@ class Assembly:
         return self._choices.get(0) or _Choice()
 
 
+_MORE_FACTS = ("request_id", "message", "duration_ms", "system_fingerprint", "service_tier")
+
+
+def _usage_in(event: Any) -> Mapping[str, Any]:
+    event = mapping(event)
+    return mapping(event.get("usage")) or mapping(mapping(event.get("response")).get("usage"))
+
+
 class _Choice:
     """One of several answers to the same request."""
 
@@ -100,6 +109,7 @@ class _Choice:
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
+        self._logprobs: dict[str, Any] = {}
         self._role = "assistant"
         self.finish_reason: str | None = None
 
@@ -108,6 +118,9 @@ class _Choice:
             self._texts.append(chunk.data)
         if chunk.reasoning:
             self._reasoning.append(chunk.reasoning)
+        for choice in objects(mapping(chunk.raw).get("choices")):
+            if choice.get("index", chunk.index) == chunk.index:
+                _extend(self._logprobs, mapping(choice.get("logprobs")))
         self._role = chunk.role or self._role
         self.finish_reason = chunk.finish_reason or self.finish_reason
         for position, delta in enumerate(chunk.tool_calls or ()):
@@ -124,13 +137,26 @@ class _Choice:
     def tool_calls(self) -> list[dict[str, Any]] | None:
         return [call for _, call in sorted(self._calls.items())] or None
 
-    def message(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"role": self._role, "content": self.text}
+    def whole(self, index: int) -> dict[str, Any]:
+        more = {"logprobs": self._logprobs} if self._logprobs else {}
+        return {"index": index, "message": self._message(), "finish_reason": self.finish_reason, **more}
+
+    def _message(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"role": self._role, "content": self.text or (None if self._calls else "")}
         if self._reasoning:
             found["reasoning_content"] = "".join(self._reasoning)
         if self.tool_calls:
             found["tool_calls"] = self.tool_calls
         return found
+
+
+def _extend(found: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Log probabilities come as lists, a piece with each chunk."""
+    for name, value in more.items():
+        if isinstance(value, list) and isinstance(found.get(name), list):
+            found[name] = found[name] + value
+        elif value is not None:
+            found[name] = value
 
 
 def _merge(call: dict[str, Any], delta: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from indoxrouter.errors import (
     Attempt,
     DeadlineExceededError,
     IndoxRouterError,
+    InvalidParametersError,
     Outcome,
     ValidationError,
 )
@@ -96,7 +97,7 @@ class Attempts:
         try:
             return (yield from self._with_retries(request, self._idempotency_key(request, n)))
         except APIError as error:
-            if not request.optional or error.status_code not in (400, 422):
+            if not request.optional or type(error) not in _REFUSED_FIELD:
                 raise
         plainer = request.without(request.optional)
         answer = yield from self._with_retries(plainer, self._idempotency_key(plainer, n, "-plain"))
@@ -256,6 +257,10 @@ class Attempts:
     ) -> None:
         why = None if error is None else _why(error)
         self._attempts.append(Attempt(request.model, status, outcome, self._clock.now() - started, None, why))
+
+
+_REFUSED_FIELD = (InvalidParametersError, ValidationError)
+"""What a server answers to a field that it does not know; their subclasses say something else."""
 
 
 def _why(error: IndoxRouterError) -> str:

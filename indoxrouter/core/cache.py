@@ -9,7 +9,7 @@ from typing import Any
 from indoxrouter.config import Settings
 from indoxrouter.errors import ValidationError
 from indoxrouter.options import CallOptions
-from indoxrouter.wire.messages import Kind, Request, Result
+from indoxrouter.wire.messages import Kind, Request, Result, request_id_in
 
 KEPT: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image"})
 _NOT_ASKED = frozenset({"byok_api_key", "stream", "stream_options", "encoding_format"})
@@ -37,7 +37,7 @@ def key(settings: Settings, request: Request, options: CallOptions) -> str:
 
 def packed(result: Result) -> str:
     """As text, which every kind of mapping can hold."""
-    return json.dumps({"body": result.body, "request_id": result.headers.get("x-request-id")})
+    return json.dumps({"body": result.body, "request_id": request_id_in(result.headers)})
 
 
 def unpacked(kept: Any, request: Request, client_request_id: str) -> Result | None:

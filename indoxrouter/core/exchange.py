@@ -11,7 +11,7 @@ from indoxrouter.core.steps import Plan, close, read_next, send
 from indoxrouter.errors import DeadlineExceededError, IndoxRouterError, NetworkError, RequestTimeoutError
 from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, from_body, unusable
-from indoxrouter.wire.messages import HttpRequest, Reply
+from indoxrouter.wire.messages import HttpRequest, Reply, request_id_in
 
 _FINAL_CODES = ("too_large", "encoding", "undecodable", "event_too_large")
 """Failures that the same request would meet again."""
@@ -80,7 +80,7 @@ def parsed(origin: Origin, reply: Reply, content: bytes) -> Any:
         raise NetworkError(
             f"{origin.target} answered {reply.status} with JSON that is {'cut' if cut else 'broken'}",
             code="truncated" if cut else "undecodable",
-            request_id=reply.headers.get("x-request-id"),
+            request_id=request_id_in(reply.headers),
             outcome="unknown",
             retryable=cut,
         ) from None

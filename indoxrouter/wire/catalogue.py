@@ -11,7 +11,7 @@ from indoxrouter.errors import ProviderNotFoundError
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
 from indoxrouter.wire.decode import not_understood
 from indoxrouter.wire.fields import mapping, number, objects, text
-from indoxrouter.wire.messages import Result
+from indoxrouter.wire.messages import Result, request_id_in
 
 
 def models(result: Result, provider: str | None = None) -> dict[str, list[CatalogueEntry]]:
@@ -28,7 +28,7 @@ def models(result: Result, provider: str | None = None) -> dict[str, list[Catalo
             code="provider_not_found",
             outcome="done",
             client_request_id=result.client_request_id,
-            request_id=result.headers.get("x-request-id") or result.client_request_id,
+            request_id=request_id_in(result.headers) or result.client_request_id,
             attempts=result.attempts,
         )
     return {provider: found[provider]}

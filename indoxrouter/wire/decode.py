@@ -37,7 +37,7 @@ from indoxrouter.wire.fields import (
     usage,
     whole,
 )
-from indoxrouter.wire.messages import Result
+from indoxrouter.wire.messages import Result, request_id_in
 
 _Text = TypeVar("_Text", bound=ChatResponse)
 
@@ -99,10 +99,11 @@ def transcription(result: Result) -> TranscriptionResponse:
     written_text = text(inner.get("text")) or text(inner.get("data"))
     if written_text is None:
         raise not_understood(result)
+    used = mapping(body.get("usage"))
     return TranscriptionResponse(
         data=written_text,
         language=text(inner.get("language")),
-        duration=fraction(inner.get("duration", mapping(body.get("usage")).get("duration_seconds"))),
+        duration=_first_fraction(inner.get("duration"), used.get("duration_seconds"), used.get("seconds")),
         segments=objects(inner.get("segments")) or None,
         words=objects(inner.get("words")) or None,
         **_shared(result, body),
@@ -139,8 +140,7 @@ def server_request_id(result: Result) -> str | None:
         text(body.get("request_id"))
         or text(mapping(body.get("metadata")).get("request_id"))
         or text(inner.get("request_id"))
-        or result.headers.get("x-request-id")
-        or result.headers.get("x-litellm-call-id")
+        or request_id_in(result.headers)
         or text(body.get("id"))
     )
 
@@ -245,6 +245,10 @@ def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
         "rate_limit": rate_limit(result.headers),
         "raw": result.body,
     }
+
+
+def _first_fraction(*values: Any) -> float | None:
+    return next((found for value in values if (found := fraction(value)) is not None), None)
 
 
 def _generated_image(row: Any) -> GeneratedImage:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from indoxrouter import errors
 from indoxrouter.errors import APIError, Outcome
+from indoxrouter.wire.messages import request_id_in
 
 BY_STATUS: Mapping[int, type[APIError]] = {
     400: errors.InvalidParametersError,
@@ -32,6 +33,7 @@ BY_MISSING: Mapping[str | None, type[APIError]] = {
 BY_CODE: Mapping[str, type[APIError]] = {
     "authenticationerror": errors.AuthenticationError,
     "invalid_api_key": errors.AuthenticationError,
+    "no_db_connection": errors.AuthenticationError,  # LiteLLM's proxy: not its master key, and no other is known
     "permissiondeniederror": errors.PermissionDeniedError,
     "permission_denied": errors.PermissionDeniedError,
     "ratelimiterror": errors.RateLimitError,
@@ -123,7 +125,7 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
         status_code=status,
         code=_short(facts.get("code"), origin) or _short(facts.get("error"), origin),
         error_type=_short(facts.get("type"), origin),
-        request_id=_short(facts.get("request_id"), origin) or headers.get("x-request-id"),
+        request_id=_short(facts.get("request_id"), origin) or request_id_in(headers),
         retry_after=retry_after(headers, facts, origin.wall),
         reset_time=_reset_time(facts, headers, origin.wall),
         details=body,
@@ -140,7 +142,7 @@ def unusable(origin: Origin, status: int, headers: Mapping[str, str], content: b
     return APIError(
         f"{origin.target} answered {status} without usable JSON ({kind}): {text}",
         status_code=status,
-        request_id=headers.get("x-request-id"),
+        request_id=request_id_in(headers),
         details=shown,
         outcome="unknown",
     )

@@ -104,6 +104,11 @@ class Reply:
     source: Any = field(default=None, repr=False)
 
 
+def request_id_in(headers: Mapping[str, str]) -> str | None:
+    """The server's id of a request, from the headers that name it."""
+    return headers.get("x-request-id") or headers.get("x-litellm-call-id")
+
+
 @dataclass(slots=True)
 class Result:
     """What a plan returns: the parsed answer and how it was come by."""

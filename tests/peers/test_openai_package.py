@@ -385,7 +385,8 @@ def same_error(
     with pytest.raises(our_class) as ours:
         sides.ours(path, **arguments)
     assert (ours.value.status_code, ours.value.code) == (theirs.value.status_code, theirs.value.code)
-    assert ours.value.request_id
+    # Ours looks a model up in the list, which many servers have and nothing else: that answer was no error.
+    assert ours.value.request_id or path == "models.retrieve"
     assert not ours.value.retryable
 
 
