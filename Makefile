@@ -8,7 +8,7 @@ demo: $(VENV)/ready-demo  ## the main job, end to end, against the local sandbox
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/ready-dev  ## the suite, with branch coverage
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 test-peers: $(VENV)/ready-dev  ## what needs other packages' environments
 	$(BIN)/pytest -m peers

@@ -85,8 +85,8 @@ class AsyncClient:
     def _start(self, settings: Settings) -> None:
         try:
             from indoxrouter.async_driver import AsyncDriver
-        except ModuleNotFoundError as error:
-            raise ImportError("AsyncClient needs aiohttp: pip install aiohttp") from error
+        except ModuleNotFoundError:
+            raise ImportError("AsyncClient needs aiohttp: pip install aiohttp") from None
         self._driver = AsyncDriver(settings)
         self._calls = Calls(settings)
 

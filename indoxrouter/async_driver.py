@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import threading
 import time
 import uuid
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ class AsyncDriver:
         self.shared = Shared(settings)
         self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
         self._transport = AsyncTransport(settings)
+        self._lock = threading.Lock()
         self._waiting: dict[Flight, list[asyncio.Future[None]]] = {}
 
     async def close(self) -> None:
@@ -131,9 +133,11 @@ class AsyncDriver:
 
     async def _wait_for(self, flight: Flight, until: float | None) -> None:
         landing = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(flight, []).append(landing)
-        if flight.done:  # in another thread, in between
-            self._wake(flight)
+        with self._lock:
+            if flight.done:  # in another thread, in between
+                landing.set_result(None)
+            else:
+                self._waiting.setdefault(flight, []).append(landing)
         try:
             async with asyncio.timeout(None if until is None else until - time.monotonic()):
                 await landing
@@ -159,7 +163,9 @@ class AsyncDriver:
         return token
 
     def _wake(self, flight: Flight) -> None:
-        for landing in self._waiting.pop(flight, ()):
+        with self._lock:
+            landings = self._waiting.pop(flight, [])
+        for landing in landings:
             with contextlib.suppress(RuntimeError):  # its event loop may have ended
                 landing.get_loop().call_soon_threadsafe(_land, landing)
 

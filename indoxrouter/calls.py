@@ -161,7 +161,7 @@ class Calls:
         """A chat or a completion: the client's own default and fallback models count."""
         chosen = options.split(params)
         fallbacks = self._settings.fallback_models if chosen.fallback_models is None else chosen.fallback_models
-        first = self._model(kind, model or self._settings.default_model)
+        first = self._model(kind, self._settings.default_model if model is None else model)
         return Call([build(model=name) for name in (first, *fallbacks)], chosen, read)
 
     def _other(
@@ -182,7 +182,7 @@ class Calls:
         return Call([request], chosen, read)
 
     def _model(self, kind: Kind, model: str | None) -> str:
-        found = model or self._dialect.DEFAULT_MODELS.get(kind)
+        found = self._dialect.DEFAULT_MODELS.get(kind) if model is None else model
         if found is None:
             raise ConfigurationError("an OpenAI-compatible server has no default model: pass model=")
         return found
@@ -199,7 +199,8 @@ def file_part(file: File, params: dict[str, Any]) -> FilePart:
             return FilePart(name or path.name, path.read_bytes())
         content = file.read()
     except OSError as error:
-        raise ValidationError(f"the file can't be read: {error.strerror or type(error).__name__}") from None
+        shown = f" {os.fspath(file)!r}" if isinstance(file, str | os.PathLike) else ""
+        raise ValidationError(f"the file{shown} can't be read: {error.strerror or type(error).__name__}") from None
     except AttributeError:
         raise ValidationError(f"file must be a path, bytes or an open file, not {type(file).__name__}") from None
     if not isinstance(content, bytes):

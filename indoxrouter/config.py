@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 import urllib.request
@@ -122,6 +123,7 @@ def _key_and_url(
     elif not key:
         raise MissingKeyError(
             f"no API key: pass api_key=, or set {key_variable} in the environment or in a .env file here"
+            + (" (OPENAI_API_KEY goes to no hosted router)" if os.environ.get("OPENAI_API_KEY") else "")
         )
     return key if callable(key) or not key else inputs.check_key(key), url or DEFAULT_BASE_URL
 
@@ -144,12 +146,18 @@ def _verify(verify: bool | str | os.PathLike[str]) -> bool | str:
     path = os.fspath(verify)
     if not os.path.exists(path):
         raise ConfigurationError(f"verify names a CA file that does not exist: {path!r}")
-    try:
-        if os.path.isfile(path):
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigurationError(f"verify names a file without certificates: {path!r}") from error
+    if os.path.isfile(path) and not _holds_certificates(path, os.stat(path).st_mtime_ns):
+        raise ConfigurationError(f"verify names a file without certificates: {path!r}")
     return path
+
+
+@functools.lru_cache(maxsize=8)
+def _holds_certificates(path: str, modified: int) -> bool:  # noqa: ARG001 - a changed file is read again
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (ssl.SSLError, OSError):
+        return False
+    return True
 
 
 def _read(env_file: str | os.PathLike[str] | None) -> dict[str, str | None]:

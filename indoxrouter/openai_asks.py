@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Required, TypedDict, TypeVar
+from urllib.parse import urlsplit
 
 from indoxrouter import openai_shapes as shapes
+from indoxrouter.config import DEFAULT_BASE_URL
 from indoxrouter.errors import Attempt
 from indoxrouter.openai_types import ChatCompletionChunk, ChatCompletionResponse, Completed, TextCompletion
 from indoxrouter.responses import ChatChunk, ChatResponse, Usage
@@ -34,7 +36,8 @@ class Message(TypedDict, total=False):
 def client_settings(base_url: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """A client's other options, with the dialect of the server that is meant."""
     named = base_url or os.environ.get("OPENAI_BASE_URL")
-    return {"dialect": "openai" if named else "indox", **options}
+    hosted = not named or urlsplit(named).netloc == urlsplit(DEFAULT_BASE_URL).netloc
+    return {"dialect": "indox" if hosted else "openai", **options}
 
 
 def present(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from indoxrouter import inputs
 from indoxrouter.errors import ValidationError
+
+log = logging.getLogger("indoxrouter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ def split(params: dict[str, Any]) -> CallOptions:
             del given[name]
         elif check := _CHECKS.get(name):
             given[name] = check(name, value, error=ValidationError)
+    for name in params:
+        if near := difflib.get_close_matches(name, _KNOWN - {name}, 1, 0.8):
+            log.warning("the unknown parameter %r goes to the provider: was %r meant?", name, near[0])
     return CallOptions(**given)
 
 
@@ -50,6 +57,11 @@ def refuse_unknown(params: Mapping[str, Any]) -> None:
         raise ValidationError(f"unknown parameter: {', '.join(sorted(params))}")
 
 
+_KNOWN = {item.name for item in fields(CallOptions)} | {
+    *("model", "messages", "prompt", "text", "stream", "temperature", "max_tokens", "size", "voice", "top_p"),
+    *("byok_api_key", "retries", "fallbacks"),
+}
+"""What a near miss of is worth a word in the log."""
 _ALIASES = {"retries": "max_retries", "fallbacks": "fallback_models"}
 _CHECKS: dict[str, Callable[..., Any]] = {
     "timeout": inputs.seconds,

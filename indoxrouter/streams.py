@@ -74,6 +74,11 @@ class _Held:
         return self._assembly.request_id
 
     @property
+    def cached(self) -> bool:
+        """Whether it comes from the client's cache, at no cost."""
+        return self._assembly.cached
+
+    @property
     def attempts(self) -> tuple[Attempt, ...]:
         return self._assembly.attempts
 
@@ -116,8 +121,8 @@ class ChatStream(_Held, Iterator[ChatChunk]):
 
     `text, state, usage, finish_reason, tool_calls, request_id, attempts` show what has been handed
     out so far and never read on; `data, message, raw_response` and `response()` read to the end.
-    A stream that breaks raises, with the text so far in the error's `partial`. Leaving the
-    with-block, `close()` (from any thread) and garbage collection drop the connection.
+    A stream that breaks raises, with the text so far in the error's `partial`. It ends with its
+    with-block, with `close()` (from any thread), and with its last reference.
     """
 
     def __init__(self, driver: _Driver, plan: Plan[ChatResponse], assembly: Assembly) -> None:
@@ -167,7 +172,6 @@ class ChatStream(_Held, Iterator[ChatChunk]):
 
     @property
     def message(self) -> str | None:
-        """The router's own remark on the answer; reads to the end."""
         return self.response().message
 
     @property
@@ -253,17 +257,14 @@ class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
 
     @property
     def data(self) -> str | None:
-        """The whole text, once it is there."""
         return self._finished().data
 
     @property
     def message(self) -> str | None:
-        """The router's own remark on the answer, once it is there."""
         return self._finished().message
 
     @property
     def raw_response(self) -> Any:
-        """The answer as one body, once it is there."""
         return self._finished().raw_response
 
     def _finished(self) -> ChatResponse:

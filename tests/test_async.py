@@ -9,12 +9,13 @@ import logging
 import os
 import time
 import warnings
+import weakref
 from typing import Any
 
 import pytest
 from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, answer, chat_body, ok, piece
 
-from indoxrouter import AsyncClient, AsyncOpenAI, AuthenticationError, ChatResponse, StreamError
+from indoxrouter import AsyncClient, AsyncOpenAI, AuthenticationError, ChatResponse, NetworkError, StreamError
 from indoxrouter.sandbox import Sandbox
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -186,6 +187,31 @@ class TestEventLoops:
             await asyncio.sleep(0.1)
 
         asyncio.run(main(), debug=True)
+
+
+def test_closing_while_calls_wait_for_a_connection_cancels_no_task() -> None:
+    async def main(server: RawServer) -> None:
+        client = AsyncClient(KEY, server.url, max_connections=1, max_retries=0, auth="key")
+        calls = [asyncio.create_task(client.chat(HELLO)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        await client.close()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(error, NetworkError) for error in found), found
+
+    with RawServer(lambda _: [HOLD]) as server:
+        asyncio.run(main(server))
+
+
+def test_event_loops_that_ended_are_let_go(sandbox: Sandbox) -> None:
+    client = AsyncClient(sandbox.api_key, sandbox.url)
+
+    async def use() -> weakref.ref[Any]:
+        await client.chat(HELLO)
+        return weakref.ref(asyncio.get_running_loop())
+
+    loops = [asyncio.run(use()) for _ in range(10)]
+    gc.collect()
+    assert sum(loop() is not None for loop in loops) <= 1
 
 
 def test_failures_are_shared_by_those_who_wait() -> None:

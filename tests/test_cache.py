@@ -78,6 +78,34 @@ class TestHits:
             assert (whole.cached, whole.data, whole.finish_reason) == (True, "one two", "stop")
             assert len(server.requests) == 1
 
+    def test_a_replayed_stream_says_so_and_costs_nothing(self) -> None:
+        with RawServer(lambda _: [ok(PRICED)]) as server, Client(KEY, server.url, cache={}) as client:
+            client.chat(HELLO)
+            stream = client.chat(HELLO, stream=True)
+            assert [chunk.usage.cost for chunk in stream if chunk.usage] == [0.0]
+            assert stream.usage.cost == 0.0
+
+    def test_all_choices_and_tool_calls_are_replayed(self) -> None:
+        calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+        choices = [
+            {"index": 0, "message": {"content": "one"}, "finish_reason": "stop"},
+            {"index": 1, "message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"},
+        ]
+        with RawServer(lambda _: [ok({"choices": choices})]) as server, Client(KEY, server.url, cache={}) as client:
+            client.chat(HELLO, n=2)
+            stream = client.chat(HELLO, n=2, stream=True)
+            chunks = list(stream)
+            assert [chunk.index for chunk in chunks] == [0, 1]
+            assert chunks[1].tool_calls == [{"index": 0, **calls[0]}]
+            assert len(stream.raw_response["choices"]) == 2
+            assert len(client.chat(HELLO, n=2).raw["choices"]) == 2
+            assert len(server.requests) == 1
+
+    def test_names_of_any_kind(self) -> None:
+        with RawServer(lambda _: [ok(chat_body())]) as server, Client(KEY, server.url, cache={}) as client:
+            for cached in (False, True):
+                assert client.chat(HELLO, logit_bias={50256: -100, "7": 1}).cached is cached
+
 
 class TestNeverKept:
     @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from indoxrouter import (
     ChatStream,
     DeadlineExceededError,
     RateLimitError,
+    RequestError,
     RequestTimeoutError,
     StreamError,
 )
@@ -217,6 +218,16 @@ class TestC25ErrorEvents:
         chunk = event({"error": None, "choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]})
         with streaming(STREAM_HEAD, chunk, DONE, FIN) as stream:
             assert stream.data == "a"
+
+    @pytest.mark.parametrize("first", [[], [piece("partial ")]])
+    def test_c25_an_error_at_the_top_level_is_one_too(self, first: list[Action]) -> None:
+        died = {"object": "error", "message": "engine died", "type": "InternalServerError", "code": 500}
+        with RawServer(lambda _: [STREAM_HEAD, *first, event(died), DONE, FIN]) as server:
+            cache: dict[str, Any] = {}
+            with Client(KEY, server.url, max_retries=0, cache=cache) as client:
+                with pytest.raises(RequestError, match="engine died"):
+                    list(client.chat(HELLO, stream=True))
+            assert cache == {}
 
     @pytest.mark.parametrize("error", ["text", {"message": "m"}, {"type": "server_error"}, [], 5])
     def test_c25_any_shape_is_typed(self, error: Any) -> None:
@@ -473,6 +484,33 @@ class TestLooking:
             assert stream.response().tool_calls == stream.tool_calls
             assert [json.loads(c["function"]["arguments"]) for c in stream.tool_calls or []] == [{"a": 1}, {}]
             assert [c["id"] for c in stream.tool_calls or []] == ["c1", "c2"]
+
+    def test_tool_calls_without_an_index(self) -> None:
+        def call(delta: dict[str, Any]) -> bytes:
+            return event({"choices": [{"index": 0, "delta": {"tool_calls": [delta]}}]})
+
+        one = {"id": "a", "function": {"name": "f", "arguments": '{"x"'}}
+        events = [call(one), call({"function": {"arguments": ":1}"}}), call({"id": "b", "function": {"name": "g"}})]
+        with streaming(STREAM_HEAD, *events, piece("", "tool_calls"), DONE, FIN) as stream:
+            calls = stream.response().tool_calls or []
+        assert [found["id"] for found in calls] == ["a", "b"]
+        assert calls[0]["function"]["arguments"] == '{"x":1}'
+
+    def test_what_else_a_delta_holds_is_kept(self) -> None:
+        def delta(**said: Any) -> bytes:
+            return event({"choices": [{"index": 0, "delta": said}]})
+
+        events = [
+            delta(refusal="I "),
+            delta(refusal="won't", function_call={"name": "f", "arguments": "{"}),
+            delta(function_call={"arguments": "}"}, annotations=[1]),
+            delta(annotations=[2]),
+        ]
+        with streaming(STREAM_HEAD, *events, piece("", "stop"), DONE, FIN) as stream:
+            message = stream.raw_response["choices"][0]["message"]
+        assert message["refusal"] == "I won't"
+        assert message["function_call"] == {"name": "f", "arguments": "{}"}
+        assert message["annotations"] == [1, 2]
 
     def test_images_and_reasoning(self) -> None:
         events = [

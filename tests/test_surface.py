@@ -34,16 +34,7 @@ def run_python(code: str, *flags: str) -> str:
 
 
 def test_importing_loads_no_extra() -> None:
-    extras = (
-        "aiohttp",
-        "starlette",
-        "uvicorn",
-        "numpy",
-        "pandas",
-        "pydantic",
-        "indoxrouter.sandbox",
-        "sqlite3",
-    )
+    extras = ("aiohttp", "starlette", "uvicorn", "numpy", "pandas", "pydantic", "indoxrouter.sandbox")
     code = f"import indoxrouter, sys; print([name for name in {extras} if name in sys.modules])"
     assert run_python(code).strip() == "[]"
 

@@ -24,6 +24,7 @@ class Assembly:
         """The same as the server wrote it, with its details."""
         self.client_request_id: str | None = None
         self.attempts: tuple[Attempt, ...] = ()
+        self.cached = False
         self.reply: Reply | None = None
         """What a stream that is being read can be aborted by."""
         self._server_request_id: str | None = None
@@ -35,6 +36,7 @@ class Assembly:
         """The first event has come."""
         self.reply = reply
         self.client_request_id = answer.client_request_id
+        self.cached = answer.cached
         self.attempts = answer.attempts
         self._server_request_id = request_id_in(answer.headers)
 
@@ -110,6 +112,7 @@ class _Choice:
         self._reasoning: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._logprobs: dict[str, Any] = {}
+        self._rest: dict[str, Any] = {}
         self._role = "assistant"
         self.finish_reason: str | None = None
 
@@ -121,11 +124,12 @@ class _Choice:
         for choice in objects(mapping(chunk.raw).get("choices")):
             if choice.get("index", chunk.index) == chunk.index:
                 _extend(self._logprobs, mapping(choice.get("logprobs")))
+                said = mapping(choice.get("delta", choice.get("message")))
+                _extend(self._rest, {name: said[name] for name in said if name not in _SAID})
         self._role = chunk.role or self._role
         self.finish_reason = chunk.finish_reason or self.finish_reason
-        for position, delta in enumerate(chunk.tool_calls or ()):
-            index = delta.get("index")
-            _merge(self._calls.setdefault(index if isinstance(index, int) else position, {}), delta)
+        for delta in chunk.tool_calls or ():
+            _merge(self._calls.setdefault(self._place(delta), {}), delta)
 
     @property
     def text(self) -> str:
@@ -137,12 +141,21 @@ class _Choice:
     def tool_calls(self) -> list[dict[str, Any]] | None:
         return [call for _, call in sorted(self._calls.items())] or None
 
+    def _place(self, delta: Mapping[str, Any]) -> int:
+        """Which call a delta belongs to; without an index, another id begins another call."""
+        index, last = delta.get("index"), max(self._calls, default=-1)
+        if isinstance(index, int):
+            return index
+        begins = last < 0 or delta.get("id") not in (None, self._calls[last].get("id"))
+        return last + 1 if begins else last
+
     def whole(self, index: int) -> dict[str, Any]:
         more = {"logprobs": self._logprobs} if self._logprobs else {}
         return {"index": index, "message": self._message(), "finish_reason": self.finish_reason, **more}
 
     def _message(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"role": self._role, "content": self.text or (None if self._calls else "")}
+        content = self.text or (None if self._calls or self._rest else "")
+        found: dict[str, Any] = {"role": self._role, "content": content, **self._rest}
         if self._reasoning:
             found["reasoning_content"] = "".join(self._reasoning)
         if self.tool_calls:
@@ -150,11 +163,25 @@ class _Choice:
         return found
 
 
+_SAID = frozenset({"role", "content", "tool_calls", "reasoning", "reasoning_content", "images"})
+"""What of a delta has a place of its own; the rest grows as `_extend` does it."""
+
+
 def _extend(found: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Log probabilities come as lists, a piece with each chunk."""
+    """Fold in a piece of something streamed: text and lists grow, objects are folded in turn."""
     for name, value in more.items():
-        if isinstance(value, list) and isinstance(found.get(name), list):
-            found[name] = found[name] + value
+        there = found.get(name)
+        if isinstance(value, list):
+            if isinstance(there, list):
+                there.extend(value)
+            else:
+                found[name] = list(value)
+        elif isinstance(value, dict):
+            if not isinstance(there, dict):
+                there = found[name] = {}
+            _extend(there, value)
+        elif isinstance(value, str) and isinstance(there, str):
+            found[name] = there + value
         elif value is not None:
             found[name] = value
 

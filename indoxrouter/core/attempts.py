@@ -5,6 +5,7 @@ Plans of steps, as everything here; nothing reads a clock or a socket.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -42,7 +43,10 @@ class Shared:
         self.possible_double_charges = 0
         """Paid requests that were repeated although the first may have been carried out."""
         self.refused_fields: set[str] = set()
-        """Fields that only we ask for, and that this server has refused."""
+        """Fields that only we ask for, and that this server does not take."""
+        self.accepted_fields: set[str] = set()
+        self.suspected_fields: Counter[str] = Counter()
+        """How often a request was answered only without the field."""
 
 
 class Attempts:
@@ -92,16 +96,22 @@ class Attempts:
 
     def _as_the_server_takes_it(self, request: Request, n: int) -> Plan[Result]:
         """The answer to the request, or to what is left of it without fields that only we asked for."""
-        refused = self._shared.refused_fields
-        request = request.without(request.optional & refused)
+        shared = self._shared
+        request = request.without(request.optional & shared.refused_fields)
         try:
-            return (yield from self._with_retries(request, self._idempotency_key(request, n)))
+            answer = yield from self._with_retries(request, self._idempotency_key(request, n))
         except APIError as error:
-            if not request.optional or type(error) not in _REFUSED_FIELD:
+            if request.optional <= shared.accepted_fields or type(error) not in _REFUSED_FIELD:
                 raise
+        else:
+            shared.accepted_fields |= request.optional
+            return answer
         plainer = request.without(request.optional)
         answer = yield from self._with_retries(plainer, self._idempotency_key(plainer, n, "-plain"))
-        refused |= request.optional
+        for name in request.optional:
+            shared.suspected_fields[name] += 1
+            if shared.suspected_fields[name] > 1:  # once may have been chance
+                shared.refused_fields.add(name)
         return answer
 
     def _with_retries(self, request: Request, key: str | None) -> Plan[Result]:
@@ -145,8 +155,9 @@ class Attempts:
         self._check_deadline()
         try:
             return (yield from token(stale, self._deadline))
-        except IndoxRouterError:
+        except IndoxRouterError as error:
             self._login_failed = True
+            error.outcome = "not_sent"  # of the call, whatever became of the login
             raise
 
     def _fresh_token(self, refused: Grant, failure: APIError) -> Plan[Grant]:

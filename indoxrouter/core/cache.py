@@ -30,8 +30,9 @@ def keepable(request: Request) -> bool:
 def key(settings: Settings, request: Request, options: CallOptions) -> str:
     """The same for identical requests to the same server, streamed or not."""
     body = {**(request.body or {}), **options.extra_body}
-    asked = {name: value for name, value in body.items() if name not in _NOT_ASKED}
-    named = json.dumps([settings.dialect, settings.base_url, request.paths[0], asked], sort_keys=True, default=dict)
+    # Written and read once first: as JSON, all names are text and can be sorted.
+    asked = json.loads(json.dumps({name: body[name] for name in body if name not in _NOT_ASKED}, default=dict))
+    named = json.dumps([settings.dialect, settings.base_url, request.paths[0], asked], sort_keys=True)
     return "indoxrouter:" + hashlib.sha256(named.encode()).hexdigest()
 
 
@@ -45,6 +46,16 @@ def unpacked(kept: Any, request: Request, client_request_id: str) -> Result | No
     try:
         found = json.loads(kept)
         headers = {"x-request-id": found["request_id"]} if found["request_id"] else {}
-        return Result(found["body"], request, "the cache", headers, client_request_id)
+        body = _at_no_cost(found["body"])
+        return Result(body, request, "the cache", headers, client_request_id, cached=True)
     except (TypeError, ValueError, KeyError):
         return None
+
+
+def _at_no_cost(body: Any) -> Any:
+    """What an answer once cost is not paid again."""
+    if isinstance(body, dict) and isinstance(body.get("usage"), dict):
+        return {**body, "usage": {**body["usage"], "cost": 0.0}}
+    if isinstance(body, dict) and isinstance(body.get("result"), dict):
+        return {**body, "result": _at_no_cost(body["result"])}
+    return body

@@ -10,7 +10,7 @@ from indoxrouter.core.policy import JSON_CAP
 from indoxrouter.core.steps import Plan, close, read_next, send
 from indoxrouter.errors import DeadlineExceededError, IndoxRouterError, NetworkError, RequestTimeoutError
 from indoxrouter.wire.encoding import Decoder
-from indoxrouter.wire.failures import Origin, from_body, unusable
+from indoxrouter.wire.failures import Origin, from_body, is_error, unusable
 from indoxrouter.wire.messages import HttpRequest, Reply, request_id_in
 
 _FINAL_CODES = ("too_large", "encoding", "undecodable", "event_too_large")
@@ -84,9 +84,7 @@ def parsed(origin: Origin, reply: Reply, content: bytes) -> Any:
             outcome="unknown",
             retryable=cut,
         ) from None
-    if isinstance(body, dict) and (
-        body.get("error") is not None or body.get("success") is False or body.get("status") == "failed"
-    ):
+    if isinstance(body, dict) and is_error(body):
         raise from_body(origin, None, reply.headers, body)
     return body
 

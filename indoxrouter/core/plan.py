@@ -18,7 +18,6 @@ from indoxrouter.core.steps import Plan, emit, recall, remember
 from indoxrouter.core.streaming import Feed
 from indoxrouter.errors import IndoxRouterError, ValidationError
 from indoxrouter.options import CallOptions
-from indoxrouter.responses import Generation
 from indoxrouter.wire import mock
 from indoxrouter.wire.bodies import encoded
 from indoxrouter.wire.chunks import whole_answer
@@ -52,7 +51,7 @@ def call(
         if keeps:
             kept = yield from recall(cache.key(shared.settings, requests[0], options))
             if (hit := cache.unpacked(kept, requests[0], attempts.id)) is not None:
-                return _marked(read((yield from _replayed(hit, assembly))))
+                return read((yield from _replayed(hit, assembly)))
         result = yield from _fetched(attempts, requests, assembly)
         answer = read(result)
         if keeps:
@@ -89,12 +88,3 @@ def _replayed(result: Result, assembly: Assembly | None) -> Plan[Result]:
         yield from emit(chunk)
     assembly.state = "complete"
     return result
-
-
-def _marked(answer: T) -> T:
-    """A hit says that it is one, and that it cost nothing this time."""
-    if isinstance(answer, Generation):
-        answer.cached = True
-        if answer.usage is not None:
-            answer.usage.cost = 0.0
-    return answer

@@ -11,7 +11,6 @@ import io
 import os
 import ssl
 import time
-import weakref
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -36,7 +35,7 @@ class AsyncTransport:
         self._settings = settings
         self._ssl = _ssl_context(settings)
         self._proxy = settings.proxy or environment_proxy(settings.base_url)
-        self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopSession] = weakref.WeakKeyDictionary()
+        self._sessions: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
 
     async def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
@@ -56,6 +55,12 @@ class AsyncTransport:
                     timeout=aiohttp.ClientTimeout(sock_connect=min(connect, left)),
                     trace_request_ctx=sent,
                 )
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # aiohttp cancels those who wait for a connection when the client is closed meanwhile.
+            failure = NetworkError("the client was closed meanwhile", outcome="not_sent")
         except _FAILURES as error:
             failure = _failure(error, sent=bool(sent))
         else:
@@ -87,6 +92,8 @@ class AsyncTransport:
     async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if (held := self._sessions.get(loop)) is None:
+            for ended in [other for other in list(self._sessions) if other.is_closed()]:
+                self._sessions.pop(ended, None)
             held = self._sessions[loop] = _LoopSession(self._settings, self._ssl)
             await held.open()
         return held.session
@@ -154,6 +161,7 @@ def _failure(error: BaseException, sent: bool) -> NetworkError:
         return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
     told = getattr(error, "os_error", error)
     number = getattr(told, "errno", None)
-    reason = os.strerror(number) if isinstance(number, int) and number > 0 else type(told).__name__
+    reason = os.strerror(number) if isinstance(number, int) and number > 0 else getattr(told, "strerror", None)
+    reason = reason or {"ClientPayloadError": "it ended early"}.get(type(told).__name__, type(told).__name__)
     what = "the connection broke before the answer was complete" if sent else "no connection"
     return NetworkError(f"{what} ({reason})", outcome="unknown" if sent else "not_sent")

@@ -93,6 +93,9 @@ class _Source:
         self.reader: Reader | None = raw.connection.reader if raw.connection is not None else None
 
 
+_REASONS = {"IncompleteRead": "it ended early", "RemoteDisconnected": "closed by the server"}
+
+
 def _before_sending(error: BaseException) -> bool:
     """Whether it failed before the first byte of the request left: no connection, or no TLS."""
     early = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.InvalidURL)
@@ -112,7 +115,7 @@ def _failure(error: BaseException, sent: bool) -> NetworkError:
         what = "no answer in time" if sent else "no connection in time"
         return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
     told = next((cause for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
-    reason = told.strerror if told is not None else type(causes[-1]).__name__
+    reason = told.strerror if told is not None else _REASONS.get(type(causes[-1]).__name__, type(causes[-1]).__name__)
     what = "the connection broke before the answer was complete" if sent else "no connection"
     return NetworkError(f"{what} ({reason})", outcome="unknown" if sent else "not_sent")
 

@@ -10,7 +10,7 @@ from typing import Any
 from indoxrouter.errors import StreamError
 from indoxrouter.responses import ChatChunk
 from indoxrouter.wire.decode import chat, unfinished
-from indoxrouter.wire.failures import Origin, from_body
+from indoxrouter.wire.failures import Origin, from_body, is_error
 from indoxrouter.wire.fields import mapping, number, objects, sequence, text, usage
 from indoxrouter.wire.messages import Result
 
@@ -58,7 +58,7 @@ class EventReader:
 
     def _read_object(self, body: dict[str, Any]) -> StreamEvent:
         kind = text(body.get("type")) or ""
-        if body.get("error") is not None or kind == "error":
+        if is_error(body):
             raise from_body(self._origin, None, {}, body)
         if kind.startswith("response."):
             self._bare = False
@@ -132,13 +132,36 @@ def _says_something(chunk: ChatChunk) -> bool:
 def whole_answer(result: Result) -> StreamEvent:
     """The one event of an answer that came at once, from a server that does not stream or from a cache."""
     answer = chat(result)
-    chunk = ChatChunk(
-        answer.data or "",
-        finish_reason=answer.finish_reason,
-        tool_calls=answer.tool_calls,
-        reasoning=answer.reasoning,
-        images=answer.images,
-        usage=answer.usage,
-        raw=result.body,
+    body = mapping(result.body)
+    choices = objects(body.get("choices")) or objects(mapping(body.get("raw_response")).get("choices"))
+    chunks = [_whole_choice(choice, n) for n, choice in enumerate(choices)]
+    if len(chunks) < 2:
+        first = ChatChunk(
+            answer.data or "",
+            finish_reason=answer.finish_reason,
+            tool_calls=_with_index(answer.tool_calls),
+            reasoning=answer.reasoning,
+            images=answer.images,
+        )
+        chunks = [first]
+    for chunk in chunks:
+        chunk.raw = result.body
+    chunks[-1].usage = answer.usage
+    return StreamEvent(chunks, done=True, facts=body)
+
+
+def _whole_choice(choice: Mapping[str, Any], n: int) -> ChatChunk:
+    message = mapping(choice.get("message"))
+    return ChatChunk(
+        text(message.get("content")) or text(choice.get("text")) or "",
+        index=n,
+        role=text(message.get("role")),
+        finish_reason=text(choice.get("finish_reason")),
+        tool_calls=_with_index(objects(message.get("tool_calls"))),
+        reasoning=text(message.get("reasoning_content")),
     )
-    return StreamEvent([chunk], done=True, facts=result.body)
+
+
+def _with_index(calls: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Whole tool calls as the deltas of a stream, which are numbered."""
+    return [{"index": n, **call} for n, call in enumerate(calls)] if calls else None

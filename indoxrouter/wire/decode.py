@@ -243,6 +243,7 @@ def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
         "duration_ms": fraction(body.get("duration_ms")),
         "attempts": result.attempts,
         "rate_limit": rate_limit(result.headers),
+        "cached": result.cached,
         "raw": result.body,
     }
 

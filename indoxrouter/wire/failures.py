@@ -98,6 +98,16 @@ class Origin(NamedTuple):
     """Seconds since 1970, to read a Retry-After date against."""
 
 
+def is_error(body: Mapping[str, Any]) -> bool:
+    """Whether an answer or an event with a good status is an error all the same, in any of its forms."""
+    return (
+        body.get("error") is not None
+        or "error" in (body.get("object"), body.get("type"))
+        or body.get("success") is False
+        or body.get("status") == "failed"
+    )
+
+
 def from_reply(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
     """The exception for a complete answer whose status is not 2xx."""
     try:
@@ -118,7 +128,7 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
         text = f"a redirect to {_host(headers.get('location', ''))!r}, which is not followed: is base_url right?"
     told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
     retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES) if told is None else told
-    if status in FINAL_STATUSES or issubclass(cls, errors.InsufficientCreditsError):
+    if status in FINAL_STATUSES or status == 501 or issubclass(cls, errors.InsufficientCreditsError):
         retryable = False
     return cls(
         f"{origin.target} answered {status or 'an error'}" + (f": {text}" if text else ""),

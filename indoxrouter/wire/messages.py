@@ -120,3 +120,4 @@ class Result:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     client_request_id: str | None = None
     attempts: tuple[Attempt, ...] = ()
+    cached: bool = False

@@ -1,0 +1,1 @@
+from indoxrouter import *  # noqa: F403 - the same names
