@@ -149,12 +149,12 @@ def images(answer: ImageResponse, hosted: bool) -> ImageList:
 
 
 def transcription(answer: TranscriptionResponse, hosted: bool) -> Transcription:
-    names = ("text", "language", "duration", "segments", "words")
-    told = {name: getattr(answer, name) for name in names}
-    if "duration" not in mapping(answer.raw):
-        told["duration"] = None  # what the usage says of it stands there
-    shaped = _generated(Transcription, answer, hosted, told)
-    if used := mapping(mapping(answer.raw).get("usage")):
+    """What a server says in OpenAI's shape is kept as it is."""
+    own = {} if hosted else mapping(answer.raw)
+    names = ("language", "duration", "segments", "words")
+    told = {name: getattr(answer, name) for name in names} if hosted else {}
+    shaped = _generated(Transcription, answer, hosted, {"text": answer.text, **told, **own})
+    if used := mapping(own.get("usage")):
         shaped["usage"] = Part(used)
     return shaped
 

@@ -6,18 +6,22 @@ import json
 import logging
 import pickle
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
+from clients import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_server import FIN, STREAM_HEAD, RawServer, answer, event, ok, piece
 
 import indoxrouter
-from indoxrouter import Client, IndoxRouterError, errors, exceptions
+from indoxrouter import IndoxRouterError, errors, exceptions
 from indoxrouter.errors import APIError, Attempt
 from indoxrouter.wire.failures import BY_CODE, Origin, clean, from_body, from_reply
 
+KINDS = ("sync", "async")
+TESTS = Path(__file__).parent
 HERE = Origin("POST h/v1/chat", "model")
 FIELDS = ["error", "detail", "message", "code", "type", "status_code", "details", "msg", "loc", "retry_after"]
 
@@ -208,8 +212,8 @@ def everything_said(error: BaseException, caplog: pytest.LogCaptureFixture) -> s
     link: BaseException | None = error
     while link is not None:
         frames = traceback.TracebackException.from_exception(link, capture_locals=True)
-        # The first frame is the test's own: it knows the secrets.
-        frames.stack[:] = [frame for frame in frames.stack if frame.filename != __file__]
+        # The tests' own frames know the secrets.
+        frames.stack[:] = [frame for frame in frames.stack if Path(frame.filename).parent != TESTS]
         texts += [str(link), repr(link), "".join(frames.format())]
         link = link.__cause__ or link.__context__
     texts.append(pickle.dumps(error).decode("latin-1"))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from recorder import Recorder
@@ -405,6 +406,21 @@ class Demanding(Person):
     @classmethod
     def model_validate_json(cls, written: str) -> Person:
         raise ValueError(f"{len(written)} characters are too few")
+
+
+class City(pydantic.BaseModel):
+    """A class of pydantic itself."""
+
+    name: str
+    residents: int = pydantic.Field(ge=1)
+    twins: list[str] = []
+
+
+def test_a_class_of_pydantic_itself(client: Any) -> None:
+    response = client.chat.completions.create(HELLO, MODEL, response_format=City)
+    city = response.choices[0].message.parsed
+    assert isinstance(city, City)
+    assert city == City.model_validate_json(response.choices[0].message.content)
 
 
 def test_a_model_class_parses_the_answer(client: Any) -> None:

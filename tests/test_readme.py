@@ -104,7 +104,7 @@ def test_the_sandbox_runs_as_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            shown = process.stdout.readline() + process.stdout.readline()
+            shown = "".join(process.stdout.readline() for _ in block.output.splitlines())
             url = shown.splitlines()[0]
             actual = re.findall(r":(\d+)/", url)[0]
             assert shown == block.output.replace(port, actual)
