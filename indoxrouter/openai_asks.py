@@ -79,7 +79,8 @@ def chat_ask(params: dict[str, Any], hosted: bool) -> Ask[ChatCompletionChunk, C
     model_class = None
     if _describes_itself(wanted := params.get("response_format")):
         model_class = wanted
-        params = {**params, "response_format": _json_schema(model_class)}
+        # A text that does not fit the class would be kept, and asking again would bring it again.
+        params = {"caching": False, **params, "response_format": _json_schema(model_class)}
     finish = functools.partial(shapes.chat, hosted=hosted, parse_as=model_class)
     return _ask(params, ChatCompletionChunk, hosted, finish)
 

@@ -123,7 +123,10 @@ T = TypeVar("T")
 
 
 def threaded(method: Callable[..., T]) -> Callable[..., Coroutine[Any, Any, T]]:
-    """The method in a thread, awaited: `acreate` on a client that is not for asyncio."""
+    """The method in a thread, awaited: `acreate` on a client that is not for asyncio.
+
+    Cancelling it stops the waiting, not the call: `AsyncOpenAI` does both.
+    """
 
     @public
     @functools.wraps(method)

@@ -20,6 +20,7 @@ from typing import Any
 import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
+from raw_server import RawServer, ok
 from recorder import Recorder
 
 from indoxrouter import (
@@ -421,6 +422,17 @@ def test_a_class_of_pydantic_itself(client: Any) -> None:
     city = response.choices[0].message.parsed
     assert isinstance(city, City)
     assert city == City.model_validate_json(response.choices[0].message.content)
+
+
+def test_an_answer_that_did_not_fit_is_not_asked_of_the_cache_again() -> None:
+    texts = iter(["no city", '{"name": "Ulm", "residents": 1, "twins": []}'])
+    with RawServer(lambda _: [ok({"choices": [{"message": {"content": next(texts)}}]})]) as server:
+        with OpenAI(api_key="EMPTY", base_url=server.url, cache={}) as client:
+            with pytest.raises(APIError) as caught:
+                client.chat.completions.create(HELLO, MODEL, response_format=City)
+            assert caught.value.partial == "no city"
+            found = client.chat.completions.create(HELLO, MODEL, response_format=City)
+    assert found.choices[0].message.parsed == City(name="Ulm", residents=1)
 
 
 def test_a_model_class_parses_the_answer(client: Any) -> None:

@@ -10,6 +10,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,14 @@ class TestG41Quiet:
         assert any("waiting 0.01 s" in record.getMessage() for record in ours)
         for secret in ("canary", sandbox.api_key, "eyJ", answer.data or "?"):
             assert secret not in caplog.text
+
+    def test_g41_a_near_miss_of_a_parameters_name_gets_a_word_in_the_log(
+        self, client: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        client.chat([{"role": "user", "content": "x"}], tiemout=5, seed=1, models=["a/b"][:0])
+        said = [record.getMessage() for record in caplog.records if record.name == "indoxrouter"]
+        assert "the unknown parameter 'tiemout' goes to the provider: was 'timeout' meant?" in said
+        assert not any("'seed'" in text for text in said)
 
     def test_g41_enable_debug_shows_the_logger_once(self, sandbox: Sandbox) -> None:
         code = (

@@ -20,6 +20,7 @@ from clients import Client
 from raw_server import FIN, HOLD, RST, Action, RawServer, Seen, answer, chat_body, chunked, head, ok
 from requests.certs import where  # type: ignore[attr-defined] # documented, but not in its __all__
 
+import indoxrouter
 from indoxrouter import (
     APIError,
     ConfigurationError,
@@ -156,6 +157,23 @@ class TestB12PlainHttp:
     )
     def test_b12_loopback_is_allowed(self, url: str) -> None:
         Client(KEY, url).close()
+
+    @pytest.mark.kinds("sync-openai", "async-openai")
+    def test_b12_a_server_without_keys_may_be_anywhere(self) -> None:
+        for key in (None, "EMPTY"):
+            Client(key, "http://10.0.0.1:8000/v1").close()
+        with pytest.raises(ConfigurationError, match="could be read"):
+            Client(KEY, "http://10.0.0.1:8000/v1")
+
+    @pytest.mark.parametrize("dialect", ["indox", "openai"])
+    def test_b12_neither_dialect_takes_the_others_key(self, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("INDOX_ROUTER_API_KEY", "of-the-router")
+        monkeypatch.setenv("OPENAI_API_KEY", "of-the-server")
+        with RawServer(lambda _: [ok(chat_body())]) as server:
+            with indoxrouter.Client(base_url=server.url, dialect=dialect, auth="key") as client:  # type: ignore[arg-type]
+                client.chat(HELLO, "a/b")
+        theirs = "of-the-router" if dialect == "indox" else "of-the-server"
+        assert server.requests[0].headers["authorization"] == f"Bearer {theirs}"
 
     def test_b12_allow_insecure_allows_it(self) -> None:
         Client(KEY, "http://10.0.0.1/v1", allow_insecure=True).close()
