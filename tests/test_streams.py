@@ -173,6 +173,17 @@ class TestC24Verdicts:
         with streaming(*parts, FIN) as stream, pytest.raises(StreamError):
             stream.response()
 
+    def test_c24_what_came_with_the_cut_is_not_lost(self) -> None:
+        """However soon the end follows the text, and however late it is read."""
+        parts = head(200, Content_Type="text/event-stream", Transfer_Encoding="chunked")
+        first, second = chunked(piece("one "), last=False), chunked(piece("two"), last=False)
+        with streaming(parts + first, 0.1, second, FIN) as stream:
+            assert next(stream).data == "one "
+            time.sleep(0.3)
+            with pytest.raises(StreamError) as caught:
+                stream.response()
+            assert caught.value.partial == "one two"
+
     def test_c24_every_choice_must_end(self) -> None:
         def chunk(index: int, text: str, finish: str | None = None) -> bytes:
             return event({"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]})

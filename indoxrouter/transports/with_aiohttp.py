@@ -75,6 +75,8 @@ class AsyncTransport:
             async with asyncio.timeout(until - time.monotonic()):
                 return await response.content.readany()
         except _FAILURES as error:
+            if arrived := _arrived(response.content):
+                return arrived
             failure = _failure(error, sent=True)
         raise failure
 
@@ -153,6 +155,12 @@ async def _note_sent(
     """From here on a failed request may have been carried out."""
     del session, params
     context.trace_request_ctx.append(True)
+
+
+def _arrived(content: aiohttp.StreamReader) -> bytes:
+    """What came before the connection broke. aiohttp's public reads raise, and would lose it."""
+    data: bytes = content._read_nowait(-1)
+    return data
 
 
 def _failure(error: BaseException, sent: bool) -> NetworkError:
