@@ -45,7 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = list(metafunc.definition.iter_markers("kinds"))
     kinds = marks[0].args if marks else getattr(metafunc.module, "KINDS", None)
     uses_one = {"Client", "serving", "streaming"} & set(names_in(metafunc.function.__code__))
-    if kinds and (uses_one or "client" in metafunc.fixturenames):
+    if kinds and (uses_one or {"client", "old"} & set(metafunc.fixturenames)):
         metafunc.parametrize("client_kind", [KINDS[name] for name in kinds], ids=kinds, indirect=True)
 
 

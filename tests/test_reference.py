@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
+import clients
 import pytest
 
 import indoxRouter
@@ -21,6 +22,7 @@ from indoxrouter.core import policy
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.wire import hosted
 
+KINDS = ("sync", "async")
 MESSAGES = [{"role": "user", "content": "Hello, world!"}]
 MODEL = "openai/gpt-4o-mini"
 LOGINS = [("api-key",), ("token",)]
@@ -54,9 +56,9 @@ def settings(era: Sandbox, request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def old(era: Sandbox) -> Iterator[Client]:
+def old(era: Sandbox, client_kind: clients.Kind) -> Iterator[Any]:
     """A client of any era's server, with a base URL of the documented form whatever that serves."""
-    with Client(api_key=era.api_key, base_url=f"{era.origin}/v1") as client:
+    with clients.Client(api_key=era.api_key, base_url=f"{era.origin}/v1") as client:
         yield client
 
 
@@ -187,7 +189,7 @@ def test_reading_methods_have_the_documented_parameters(method: Callable[..., An
 # --- chat and completion
 
 
-def test_chat(old: Client, settings: dict[str, Any]) -> None:
+def test_chat(old: Any, settings: dict[str, Any]) -> None:
     response = old.chat(
         messages=MESSAGES,
         model=MODEL,
@@ -210,7 +212,7 @@ def test_chat(old: Client, settings: dict[str, Any]) -> None:
         assert response[name] == getattr(response, name)
 
 
-def test_completion(old: Client, settings: dict[str, Any]) -> None:
+def test_completion(old: Any, settings: dict[str, Any]) -> None:
     response = old.completion(
         prompt="Once upon a time",
         model="anthropic/claude-3-haiku",
@@ -244,14 +246,12 @@ def check_usage(usage: indoxrouter.Usage | None, *, priced: bool) -> None:
 
 
 @pytest.mark.parametrize("method", ["chat", "completion"])
-def test_the_provider_is_named(old: Client, settings: dict[str, Any], method: str) -> None:
+def test_the_provider_is_named(old: Any, settings: dict[str, Any], method: str) -> None:
     assert getattr(old, method)(asked(method), model=MODEL).provider == "openai"
 
 
 @pytest.mark.parametrize("method", ["chat", "completion"])
-def test_the_finish_reason_tells_a_whole_answer_from_a_cut_one(
-    old: Client, settings: dict[str, Any], method: str
-) -> None:
+def test_the_finish_reason_tells_a_whole_answer_from_a_cut_one(old: Any, settings: dict[str, Any], method: str) -> None:
     whole = getattr(old, method)(asked(method), model=MODEL)
     cut = getattr(old, method)(asked(method), model=MODEL, max_tokens=4)
     # The hub says that an answer is complete, but not why: a reason is never made up.
@@ -263,7 +263,7 @@ def test_the_finish_reason_tells_a_whole_answer_from_a_cut_one(
 
 @pytest.mark.parametrize("return_generator", [False, True])
 @pytest.mark.parametrize("method", ["chat", "completion"])
-def test_a_stream_can_be_iterated(old: Client, method: str, return_generator: bool) -> None:
+def test_a_stream_can_be_iterated(old: Any, method: str, return_generator: bool) -> None:
     whole = getattr(old, method)(asked(method), model=MODEL)
     stream = getattr(old, method)(asked(method), model=MODEL, stream=True, return_generator=return_generator)
     chunks = list(stream)
@@ -275,7 +275,7 @@ def test_a_stream_can_be_iterated(old: Client, method: str, return_generator: bo
 @pytest.mark.parametrize("return_generator", [False, True])
 @pytest.mark.parametrize("method", ["chat", "completion"])
 def test_a_stream_can_be_read_as_a_finished_answer(
-    old: Client, settings: dict[str, Any], method: str, return_generator: bool
+    old: Any, settings: dict[str, Any], method: str, return_generator: bool
 ) -> None:
     whole = getattr(old, method)(asked(method), model=MODEL)
     stream = getattr(old, method)(asked(method), model=MODEL, stream=True, return_generator=return_generator)
@@ -294,7 +294,7 @@ def test_a_stream_can_be_read_as_a_finished_answer(
 
 
 @pytest.mark.parametrize("method", ["chat", "completion"])
-def test_a_stream_tells_a_whole_answer_from_a_cut_one(old: Client, settings: dict[str, Any], method: str) -> None:
+def test_a_stream_tells_a_whole_answer_from_a_cut_one(old: Any, settings: dict[str, Any], method: str) -> None:
     whole = getattr(old, method)(asked(method), model=MODEL, stream=True).response()
     cut = getattr(old, method)(asked(method), model=MODEL, stream=True, max_tokens=4).response()
     silent = settings["streams"] == "bare"  # which is nothing but text
@@ -306,7 +306,7 @@ def asked(method: str) -> Any:
     return MESSAGES if method == "chat" else "Once upon a time"
 
 
-def test_messages_may_be_chat_messages(client: Client) -> None:
+def test_messages_may_be_chat_messages(client: Any) -> None:
     system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello!"}
     plain = client.chat([system, user], model=MODEL)
     mixed = client.chat([system, ChatMessage(role="user", content="Hello!")], model=MODEL)
@@ -315,7 +315,7 @@ def test_messages_may_be_chat_messages(client: Client) -> None:
     assert plain.data != client.chat([user], model=MODEL).data
 
 
-def test_other_parameters_reach_the_provider(client: Client) -> None:
+def test_other_parameters_reach_the_provider(client: Any) -> None:
     answers = {client.chat(MESSAGES, model=MODEL, seed=seed).data for seed in range(8)}
     assert len(answers) > 1
     assert answers == {client.chat(MESSAGES, model=MODEL, seed=seed).data for seed in range(8)}
@@ -325,7 +325,7 @@ def test_other_parameters_reach_the_provider(client: Client) -> None:
     assert "this" not in stopped.data
 
 
-def test_the_temperature_reaches_the_router(client: Client) -> None:
+def test_the_temperature_reaches_the_router(client: Any) -> None:
     hot: Any = "hot"
     with pytest.raises(indoxrouter.ValidationError, match="temperature"):
         client.chat(MESSAGES, model=MODEL, temperature=hot)
@@ -343,7 +343,7 @@ def test_the_temperature_reaches_the_router(client: Client) -> None:
         (["one text", "another"], ["one text", "another"]),
     ],
 )
-def test_embeddings_of_a_string_or_a_list(old: Client, text: str | list[str], texts: list[str]) -> None:
+def test_embeddings_of_a_string_or_a_list(old: Any, text: str | list[str], texts: list[str]) -> None:
     response = old.embeddings(text=text, model="openai/text-embedding-3-small")
     assert len(response.data) == len(texts)
     assert [len(vector) for vector in response.data] == [1536] * len(texts)
@@ -360,7 +360,7 @@ def test_embeddings_of_a_string_or_a_list(old: Client, text: str | list[str], te
     assert response.raw_response
 
 
-def test_embeddings_pass_other_parameters_on(client: Client) -> None:
+def test_embeddings_pass_other_parameters_on(client: Any) -> None:
     response = client.embeddings("text", model="openai/text-embedding-3-small", dimensions=64)
     assert response.dimensions == 64
     assert len(response.data[0]) == 64
@@ -381,7 +381,7 @@ def size_of(png: bytes) -> tuple[int, int]:
     return width, height
 
 
-def test_image(old: Client) -> None:
+def test_image(old: Any) -> None:
     response = old.image(
         prompt="A futuristic city with flying cars and neon lights", model="openai/dall-e-3", size="1792x1024"
     )
@@ -398,14 +398,14 @@ def test_image(old: Client) -> None:
     assert response.raw_response
 
 
-def test_images_as_base64(client: Client) -> None:
+def test_images_as_base64(client: Any) -> None:
     response = client.image("A city", model="openai/dall-e-3", size="1024x1024", response_format="b64_json")
     [image] = response.data
     assert image.url is None
     assert size_of(base64.b64decode(str(image))) == (1024, 1024)
 
 
-def test_image_parameters_reach_the_provider(client: Client) -> None:
+def test_image_parameters_reach_the_provider(client: Any) -> None:
     response = client.image("A city", model="openai/gpt-image-1", size="1536x1024", n=2)
     assert len(response.data) == 2
     assert {size_of(base64.b64decode(str(image))) for image in response.data} == {(1536, 1024)}
@@ -414,7 +414,7 @@ def test_image_parameters_reach_the_provider(client: Client) -> None:
 @pytest.mark.parametrize(
     "model", ["openai/dall-e-3", "openai/gpt-image-1", "google/imagen-3.0-generate-002", "xai/grok-2-image"]
 )
-def test_an_image_without_a_size_works_for_every_model(client: Client, model: str) -> None:
+def test_an_image_without_a_size_works_for_every_model(client: Any, model: str) -> None:
     """The documented default of 512x512 is one that these models refuse: it is not sent to them."""
     assert len(client.image(prompt="A city", model=model).data) == 1
 
@@ -424,7 +424,7 @@ def test_an_image_without_a_size_works_for_every_model(client: Client, model: st
 PROVIDERS = ["openai", "anthropic", "google", "mistral", "groq", "xai", "deepseek", "together"]
 
 
-def test_providers(old: Client, settings: dict[str, Any]) -> None:
+def test_providers(old: Any, settings: dict[str, Any]) -> None:
     providers = old.providers()
     assert isinstance(providers, list)
     assert [provider["id"] for provider in providers] == PROVIDERS
@@ -432,21 +432,22 @@ def test_providers(old: Client, settings: dict[str, Any]) -> None:
     assert providers[0]["name"] == "OpenAI"
 
 
-def test_models_map_providers_to_their_models(old: Client) -> None:
+def test_models_map_providers_to_their_models(old: Any) -> None:
     models = old.models()
     assert isinstance(models, dict)
     assert list(models) == PROVIDERS
     [mini] = [model for model in models["openai"] if model["modelName"] == "gpt-4o-mini"]
-    assert isinstance(mini, dict)
+    assert isinstance(mini, indoxrouter.CatalogueEntry)
+    assert issubclass(type(mini), dict)
     assert mini["type"] == "chat"
     assert mini.inputPricePer1KTokens == 0.00015
 
 
-def test_models_of_one_provider(old: Client) -> None:
+def test_models_of_one_provider(old: Any) -> None:
     assert old.models(provider="openai") == {"openai": old.models()["openai"]}
 
 
-def test_model_info(old: Client) -> None:
+def test_model_info(old: Any) -> None:
     info = old.model_info(provider="openai", model="gpt-4o-mini")
     assert isinstance(info, indoxrouter.ModelInfo)
     assert (info.name, info.provider, info.type) == ("gpt-4o-mini", "openai", "chat")
@@ -460,7 +461,7 @@ def test_model_info(old: Client) -> None:
 # --- usage and the account
 
 
-def test_get_usage(old: Client) -> None:
+def test_get_usage(old: Any) -> None:
     before = old.get_usage()
     assert isinstance(before, dict)
     answer = old.embeddings("seven words are enough for this test")
@@ -477,9 +478,10 @@ def test_get_usage(old: Client) -> None:
     assert sum(day["requests"] for day in after["daily_usage"]) == after["total_requests"]
 
 
-def test_get_user_info(old: Client) -> None:
+def test_get_user_info(old: Any) -> None:
     user = old.get_user_info()
-    assert isinstance(user, dict)
+    assert isinstance(user, indoxrouter.UserInfo)
+    assert issubclass(type(user), dict)
     assert user["username"] == user.username == "sandbox"
     assert user["email"] == "sandbox@localhost"
     assert user["credits"] == old.get_usage()["remaining_credits"]
@@ -536,7 +538,7 @@ def test_the_with_block_lets_errors_through(sandbox: Sandbox) -> None:
         ("models", {"provider": "nobody"}, "ProviderNotFoundError", 404),
     ],
 )
-def test_errors_of_the_router(client: Client, method: str, arguments: dict[str, Any], error: str, status: int) -> None:
+def test_errors_of_the_router(client: Any, method: str, arguments: dict[str, Any], error: str, status: int) -> None:
     with pytest.raises(getattr(indoxrouter, error)) as caught:
         getattr(client, method)(**arguments)
     assert isinstance(caught.value, indoxrouter.IndoxRouterError)
@@ -559,14 +561,14 @@ def test_errors_of_the_router(client: Client, method: str, arguments: dict[str, 
         (503, "ServiceUnavailableError"),
     ],
 )
-def test_every_status_has_its_error(sandbox: Sandbox, client: Client, status: int, error: str) -> None:
+def test_every_status_has_its_error(sandbox: Sandbox, client: Any, status: int, error: str) -> None:
     sandbox.fault(path="chat/completions", status=status, times=2)
     with pytest.raises(getattr(indoxrouter, error)) as caught:
         client.chat(MESSAGES, model=MODEL, max_retries=0)
     assert caught.value.status_code == status
 
 
-def test_a_rate_limit_says_when_to_come_back(sandbox: Sandbox, client: Client) -> None:
+def test_a_rate_limit_says_when_to_come_back(sandbox: Sandbox, client: Any) -> None:
     sandbox.fault(path="chat/completions", status=429, retry_after=7)
     with pytest.raises(indoxrouter.RateLimitError) as caught:
         client.chat(MESSAGES, model=MODEL, max_retries=0)
