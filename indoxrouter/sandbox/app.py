@@ -1,23 +1,19 @@
-"""The application: what every request passes, and the table of routes."""
+"""The application: what every request passes on its way to its endpoint."""
 
-import json
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.routing import Router
+from starlette.types import Message, Receive, Scope, Send
 
-from indoxrouter.sandbox import faults
+from indoxrouter.sandbox import control, faults, routes
 from indoxrouter.sandbox.account import Account, Logins
 from indoxrouter.sandbox.auth import Tokens
 from indoxrouter.sandbox.call import Call
+from indoxrouter.sandbox.control import Control
 from indoxrouter.sandbox.counters import Counters
 from indoxrouter.sandbox.desk import Desk
-from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.errors import HOSTED, RouterError, detail
 from indoxrouter.sandbox.eventstream import EVENT_STREAM
 from indoxrouter.sandbox.faults import NO_FAULT, Fault, Orders, SeveredError, Transit
@@ -28,8 +24,6 @@ from indoxrouter.sandbox.openai_api.door import OpenAIDoor
 from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 from indoxrouter.sandbox.settling import Bookkeeper
 
-Endpoint = Callable[[Request], Awaitable[ASGIApp]]
-CONTROL = "/sandbox/"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -45,15 +39,25 @@ class App:
         self._prefixes = settings.prefixes
         self._openai_errors = settings.openai_errors
         desk = Desk(settings, Bookkeeper(self.ledger, self.counters))
-        self._generations = Generations(settings, desk, self._gallery)
         self._openai = OpenAIDoor(settings, desk, self._gallery)
-        self._router = Router(self._routes(settings), redirect_slashes=False, default=_not_found)
+        table = [
+            *routes.hosted(
+                settings,
+                self._tokens,
+                Logins(settings, self._tokens, self.counters),
+                Account(settings, self.ledger),
+                Generations(settings, desk, self._gallery),
+            ),
+            *routes.openai(self._openai),
+            *routes.controls(Control(self.counters, self.orders, self._gallery)),
+        ]
+        self._router = Router(table, redirect_slashes=False, default=_not_found)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host, port = scope["server"]
         call = self._call(scope["path"], f"http://{host}:{port}")
         scope["call"], scope["app"] = call, self
-        controls = scope["path"].startswith(CONTROL)
+        controls = scope["path"].startswith(control.PREFIX)
         if not controls:
             self.counters.enter(call.path)
             call.on_end = self.counters.leave
@@ -140,93 +144,6 @@ class App:
             await send(message)
 
         return labelled
-
-    def _routes(self, settings: Settings) -> list[BaseRoute]:
-        generations = self._generations
-        logins = Logins(settings, self._tokens, self.counters)
-        account = Account(settings, self.ledger)
-        paid: list[tuple[str, str, Endpoint]] = [
-            ("POST", path, endpoint) for path, endpoint in generations.endpoints.items()
-        ]
-        known: list[tuple[str, str, Endpoint]] = [
-            *paid,
-            ("POST", "chat/stop-stream/{stream_id}", generations.stop_stream),
-            ("POST", "completions/stop-stream/{stream_id}", generations.stop_stream),
-            ("GET", "models", account.models),
-            ("GET", "models/{provider}", account.provider),
-            ("GET", "models/{provider}/{model:path}", account.model),
-            ("GET", "providers", account.providers),
-            ("GET", "usage", account.usage),
-            ("GET", "user/me", account.me),
-        ]
-        if settings.answers != "seed":
-            known += [("GET", "models/", account.models), ("GET", "user/usage", account.usage)]
-        by_login: dict[str, Endpoint] = {"api-key": logins.by_header, "token": logins.by_body}
-        unknown: list[tuple[str, str, Endpoint]] = [
-            *(("POST", f"auth/{name}", by_login[name]) for name in settings.logins),
-            ("GET", "user/health", account.health),
-        ]
-        if settings.refresh_tokens:
-            unknown.append(("POST", "auth/refresh", logins.refresh))
-        table = [(method, path, self._checked(endpoint, self._tokens.check)) for method, path, endpoint in known] + [
-            (method, path, self._answered(endpoint)) for method, path, endpoint in unknown
-        ]
-        return (
-            [
-                Route(f"{prefix}/{path}", endpoint, methods=[method])
-                for prefix in settings.prefixes
-                for method, path, endpoint in table
-            ]
-            + self._openai_routes()
-            + self._control_routes()
-        )
-
-    def _openai_routes(self) -> list[BaseRoute]:
-        return [
-            Route(f"{OPENAI_PREFIX}/{path}", self._checked(endpoint, self._openai.check), methods=[method])
-            for method, path, endpoint in self._openai.endpoints
-        ]
-
-    def _control_routes(self) -> list[BaseRoute]:
-        return [
-            Route(CONTROL + "stats", self._stats, methods=["GET", "DELETE"]),
-            Route(CONTROL + "faults", self._faults, methods=["POST", "DELETE"]),
-            Route(CONTROL + "images/{name}.png", self._gallery.fetch, methods=["GET"]),
-        ]
-
-    def _checked(self, endpoint: Endpoint, check: Callable[[str | None], None]) -> Callable[[Request], Awaitable[Any]]:
-        """The endpoint for callers whose Authorization header passes a check."""
-
-        async def checked(request: Request) -> ASGIApp:
-            check(request.headers.get("authorization"))
-            answer = await endpoint(request)
-            await Call.of(request).pause()
-            return answer
-
-        return checked
-
-    def _answered(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Any]]:
-        async def answered(request: Request) -> ASGIApp:
-            answer = await endpoint(request)
-            await Call.of(request).pause()
-            return answer
-
-        return answered
-
-    async def _stats(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self.counters.reset()
-        return Response(to_json(self.counters.report()), media_type="application/json")
-
-    async def _faults(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self.orders.clear()
-            return Response(to_json({"faults": 0}), media_type="application/json")
-        try:
-            self.orders.add(json.loads(await request.body()))
-        except (ValueError, RecursionError) as error:
-            raise detail(400, str(error)) from None
-        return Response(to_json({"success": True}), 201, media_type="application/json")
 
 
 def _check_host(host: str) -> None:
