@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar, cast, overload
 
-from indoxrouter.calls import File
 from indoxrouter.errors import IndoxRouterError, ValidationError
+from indoxrouter.files import File
 from indoxrouter.function_calls import Call, async_facade, cost_at, disable_cache, enable_cache, facade
 from indoxrouter.openai_asks import given
 from indoxrouter.openai_shapes import Speech

@@ -9,10 +9,10 @@ from typing import Any, Literal, Self, overload
 
 from indoxrouter import openai_asks as asks
 from indoxrouter import openai_shapes as shapes
-from indoxrouter.calls import File
 from indoxrouter.client import Client
 from indoxrouter.config import ApiKey
 from indoxrouter.errors import public
+from indoxrouter.files import File
 from indoxrouter.openai_asks import AnswerT, Ask, ChunkT, Message
 from indoxrouter.openai_async import AsyncChatCompletions, AsyncOpenAI
 from indoxrouter.openai_shapes import FileContent, Speech

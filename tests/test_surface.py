@@ -21,7 +21,7 @@ from indoxrouter.sandbox import Sandbox
 PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
     *("errors", "responses", "records", "inputs", "config", "options"),
-    *("wire", "transports", "core", "calls", "streams", "driver", "async_driver", "client", "async_client"),
+    *("wire", "transports", "core", "files", "calls", "streams", "driver", "async_driver", "client", "async_client"),
     *("openai_types", "openai_shapes", "openai_asks", "openai_streams", "openai_async", "openai_facade"),
     *("function_calls", "functions"),
 ]
