@@ -37,6 +37,17 @@ class Settings:
         ("api-key", "token"), "the login endpoints that exist", choices=("api-key", "token")
     )
     prefixes: tuple[str, ...] = _setting(("/v1", "/api/v1"), "the paths the API is served under")
+    tier: str = _setting(
+        "unlimited",
+        "the account's tier: how many paid requests and tokens it may have in a window",
+        choices=("unlimited", "free", "standard", "enterprise"),
+    )
+    request_window: float = _setting(60.0, "seconds of the tier's window for requests")
+    token_window: float = _setting(3600.0, "seconds of the tier's window for tokens")
+    analytics_envelope: str = _setting(
+        "data", "what analytics rows stand under; list: nothing", choices=("list", "data", "results", "usage")
+    )
+    stop_grace: float = _setting(5.0, "seconds in which a stream that has ended can still be stopped")
     login_delay: float = _setting(0.0, "seconds before a login is answered")
     stream_delay: float = _setting(0.0, "seconds between the events of a stream")
     openai_key_required: bool = _setting(True, "whether the OpenAI-compatible API wants the key; else it takes any")
@@ -56,6 +67,9 @@ class Settings:
             self._fix(name, _names(name, getattr(self, name)))
         for setting in fields(self):
             self._check(setting.name, setting.default, setting.metadata["choices"])
+        for name in ("request_window", "token_window"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must be above 0")
         self._check_texts()
 
     def _fix(self, name: str, value: Any) -> None:
