@@ -45,6 +45,7 @@ from indoxrouter.functions import (
     text_completion,
     transcription,
 )
+from indoxrouter.media import GeneratedImage, ImageResponse, SpeechResponse
 from indoxrouter.openai_facade import (
     AsyncOpenAI,
     ChatCompletionChunk,
@@ -60,10 +61,7 @@ from indoxrouter.responses import (
     ChatResponse,
     CompletionResponse,
     EmbeddingResponse,
-    GeneratedImage,
-    ImageResponse,
     RateLimit,
-    SpeechResponse,
     TranscriptionResponse,
     Usage,
 )

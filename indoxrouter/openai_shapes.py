@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from indoxrouter.errors import APIError, Attempt, ModelNotFoundError
+from indoxrouter.media import ImageResponse, SpeechResponse
 from indoxrouter.openai_types import (
     ChatCompletionResponse,
     CompletionUsage,
@@ -24,15 +25,7 @@ from indoxrouter.openai_types import (
     Transcription,
 )
 from indoxrouter.records import CatalogueEntry
-from indoxrouter.responses import (
-    ChatResponse,
-    EmbeddingResponse,
-    Generation,
-    ImageResponse,
-    SpeechResponse,
-    TranscriptionResponse,
-    Usage,
-)
+from indoxrouter.responses import ChatResponse, EmbeddingResponse, Generation, TranscriptionResponse, Usage
 from indoxrouter.wire import fields
 from indoxrouter.wire.fields import mapping, objects, text, whole
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from indoxrouter.errors import Attempt
-from indoxrouter.responses import Generation
+from indoxrouter.generation import Generation
 
 
 class Part(dict[str, Any]):

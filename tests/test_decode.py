@@ -21,8 +21,9 @@ from indoxrouter import (
     UsageReport,
 )
 from indoxrouter.core.exchange import parsed
+from indoxrouter.media import GeneratedImage
 from indoxrouter.records import Record
-from indoxrouter.responses import ChatMessage, GeneratedImage
+from indoxrouter.responses import ChatMessage
 from indoxrouter.wire import catalogue, decode, fields, hosted
 from indoxrouter.wire.chunks import EventReader
 from indoxrouter.wire.failures import Origin

@@ -14,16 +14,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from indoxrouter.errors import APIError
-from indoxrouter.responses import (
-    ChatResponse,
-    CompletionResponse,
-    EmbeddingResponse,
-    GeneratedImage,
-    ImageResponse,
-    SpeechResponse,
-    TranscriptionResponse,
-    Usage,
-)
+from indoxrouter.media import GeneratedImage, ImageResponse, SpeechResponse
+from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse, Usage
 from indoxrouter.wire.fields import (
     cost_header,
     fraction,
