@@ -9,22 +9,18 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from indoxrouter import config
-from indoxrouter.calls import Call, Calls, File
+from indoxrouter.calls import Calls
 from indoxrouter.client import Client
 from indoxrouter.config import ApiKey, Dialect, Settings
 from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.plan import Call
 from indoxrouter.core.probe import probe
 from indoxrouter.driver import show_log
 from indoxrouter.errors import IndoxRouterError, public
+from indoxrouter.files import File
+from indoxrouter.media import ImageResponse, SpeechResponse
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
-from indoxrouter.responses import (
-    ChatResponse,
-    CompletionResponse,
-    EmbeddingResponse,
-    ImageResponse,
-    SpeechResponse,
-    TranscriptionResponse,
-)
+from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.streams import AsyncChatStream
 from indoxrouter.wire.checks import IMAGE_SIZE, Date, Messages, diagnose
 
@@ -245,7 +241,7 @@ class AsyncClient:
 
     @public
     async def models(self, provider: str | None = None, **options: Any) -> dict[str, list[CatalogueEntry]]:
-        return await self._run(self._calls.models(provider, options))
+        return await self._run(self._calls.models(provider, None, options))
 
     @public
     async def model_info(self, provider: str, model: str, **options: Any) -> ModelInfo:
@@ -290,13 +286,13 @@ class AsyncClient:
         await self._driver.close()
 
     async def _run(self, call: Call[T]) -> T:
-        return await self._driver.run(self._driver.plan(call))
+        return await self._driver.run(call.plan(self._driver.shared, self._driver.clock))
 
     async def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | AsyncChatStream:
         if not call.stream:
             return await self._run(call)
         assembly = Assembly()
-        stream = AsyncChatStream(self._driver, self._driver.plan(call, assembly), assembly)
+        stream = AsyncChatStream(self._driver, call.plan(self._driver.shared, self._driver.clock, assembly), assembly)
         return await stream.open()
 
 

@@ -10,18 +10,17 @@ import time
 import uuid
 from typing import Any, TypeVar
 
-from indoxrouter.calls import Call
+from indoxrouter.aside import Aside
 from indoxrouter.config import Settings
-from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken, Flight, Wait
-from indoxrouter.core.plan import call as plan_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Recall, Remember, Send, Sleep, Step, Token
+from indoxrouter.core.steps import Close, Emit, Grant, Next, Notify, Plan, Recall, Remember, Send, Sleep, Step, Token
 from indoxrouter.driver import from_cache, into_cache, log
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_aiohttp import AsyncTransport
+from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
 
 T = TypeVar("T")
@@ -35,14 +34,12 @@ class AsyncDriver:
         self.shared = Shared(settings)
         self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
         self._transport = AsyncTransport(settings)
+        self._aside = Aside(Transport(settings))
         self._lock = threading.Lock()
         self._waiting: dict[Flight, list[asyncio.Future[None]]] = {}
 
     async def close(self) -> None:
         await self._transport.close()
-
-    def plan(self, call: Call[T], assembly: Assembly | None = None) -> Plan[T]:
-        return plan_of(call.requests, call.options, call.read, self.shared, self.clock, assembly)
 
     def abort(self, reply: Reply) -> None:
         """End a read of this reply that another task is waiting in."""
@@ -81,8 +78,8 @@ class AsyncDriver:
         """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
         try:
             step = plan.throw(why)
-            while isinstance(step, Close):
-                self._transport.close_reply(step.reply)
+            while isinstance(step, Close | Notify):
+                self._let_go(step)
                 step = next(plan)
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
             del error
@@ -99,8 +96,8 @@ class AsyncDriver:
                 return reply
             case Token():
                 return await self._grant(step)
-            case Close():
-                return self._transport.close_reply(step.reply)
+            case Close() | Notify():
+                return self._let_go(step)
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
                 return await asyncio.sleep(step.seconds)
@@ -108,6 +105,13 @@ class AsyncDriver:
                 return from_cache(self.settings, step.key)
             case Remember():
                 return into_cache(self.settings, step.key, step.value)
+
+    def _let_go(self, step: Close | Notify) -> None:
+        """What does not wait, so that it can follow a cancellation, or the end of the event loop."""
+        if isinstance(step, Close):
+            self._transport.close_reply(step.reply)
+        else:
+            self._aside.send(step.request, step.seconds)
 
     async def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""

@@ -9,21 +9,17 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from indoxrouter import config
-from indoxrouter.calls import Call, Calls, File
+from indoxrouter.calls import Calls
 from indoxrouter.config import ApiKey, Dialect, Settings
 from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.plan import Call
 from indoxrouter.core.probe import probe
 from indoxrouter.driver import Driver, show_log
 from indoxrouter.errors import IndoxRouterError, public
+from indoxrouter.files import File
+from indoxrouter.media import ImageResponse, SpeechResponse
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
-from indoxrouter.responses import (
-    ChatResponse,
-    CompletionResponse,
-    EmbeddingResponse,
-    ImageResponse,
-    SpeechResponse,
-    TranscriptionResponse,
-)
+from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.streams import ChatStream
 from indoxrouter.wire.checks import IMAGE_SIZE, Date, Messages, diagnose
 
@@ -289,7 +285,7 @@ class Client:
     @public
     def models(self, provider: str | None = None, **options: Any) -> dict[str, list[CatalogueEntry]]:
         """Provider → its models with their prices; with `provider`, only that one's."""
-        return self._run(self._calls.models(provider, options))
+        return self._run(self._calls.models(provider, None, options))
 
     @public
     def model_info(self, provider: str, model: str, **options: Any) -> ModelInfo:
@@ -347,13 +343,13 @@ class Client:
         self._driver.close()
 
     def _run(self, call: Call[T]) -> T:
-        return self._driver.run(self._driver.plan(call))
+        return self._driver.run(call.plan(self._driver.shared, self._driver.clock))
 
     def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | ChatStream:
         if not call.stream:
             return self._run(call)
         assembly = Assembly()
-        return ChatStream(self._driver, self._driver.plan(call, assembly), assembly)
+        return ChatStream(self._driver, call.plan(self._driver.shared, self._driver.clock, assembly), assembly)
 
 
 IndoxRouter = Client

@@ -9,15 +9,13 @@ import time
 import uuid
 from typing import Any, TypeVar
 
-from indoxrouter.calls import Call
+from indoxrouter.aside import Aside
 from indoxrouter.config import Settings
-from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken, Flight, Wait
-from indoxrouter.core.plan import call as plan_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import Close, Emit, Grant, Next, Plan, Recall, Remember, Send, Sleep, Step, Token
+from indoxrouter.core.steps import Close, Emit, Grant, Next, Notify, Plan, Recall, Remember, Send, Sleep, Step, Token
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
@@ -34,10 +32,8 @@ class Driver:
         self.shared = Shared(settings)
         self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
         self._transport = Transport(settings)
+        self._aside = Aside(self._transport)
         self._landing = threading.Condition()
-
-    def plan(self, call: Call[T], assembly: Assembly | None = None) -> Plan[T]:
-        return plan_of(call.requests, call.options, call.read, self.shared, self.clock, assembly)
 
     def close(self) -> None:
         self._transport.close()
@@ -79,8 +75,8 @@ class Driver:
         """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
         try:
             step = plan.throw(why)
-            while isinstance(step, Close):
-                self._transport.close_reply(step.reply)
+            while isinstance(step, Close | Notify):
+                self._carry_out(step)
                 step = next(plan)
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
             del error
@@ -102,6 +98,8 @@ class Driver:
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
                 return time.sleep(step.seconds)
+            case Notify():
+                return self._aside.send(step.request, step.seconds)
             case Recall():
                 return from_cache(self.settings, step.key)
             case Remember():

@@ -14,18 +14,23 @@ from indoxrouter.responses import Answer
 
 @dataclass(slots=True)
 class ModelInfo(Answer):
-    """One model of the catalogue. Prices are US dollars per 1,000 tokens."""
+    """One model of the catalogue. Prices are US dollars, for 1,000 and for 1,000,000 tokens."""
 
+    id: str | None = None
+    """provider/name, as `model=` takes it."""
     name: str | None = None
     provider: str | None = None
     type: str | None = None
     description: str | None = None
     input_price_per_1k: Decimal | None = None
     output_price_per_1k: Decimal | None = None
+    input_price_per_1m: Decimal | None = None
+    output_price_per_1m: Decimal | None = None
     context_window: int | None = None
     """In tokens."""
     max_output_tokens: int | None = None
-    capabilities: list[str] | None = None
+    capabilities: list[str] = field(default_factory=list)
+    """What the catalogue says it can do; empty where it says nothing."""
     raw: Any = field(default=None, repr=False)
 
 

@@ -28,7 +28,7 @@ from indoxrouter.core.plan import call
 from indoxrouter.core.policy import Clock, RetryBucket, wait_before_retry
 from indoxrouter.core.steps import Close, Grant, Next, Send, Sleep, Token
 from indoxrouter.options import CallOptions
-from indoxrouter.wire import hosted
+from indoxrouter.wire import hosted, hosted_account
 from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -374,12 +374,12 @@ class TestTokens:
 
     def test_an_older_path_gets_its_fresh_token_and_its_retries_too(self) -> None:
         world = World(refused(404), refused(401), GOOD)
-        assert world.run(hosted.usage()).body == {"data": "fine"}
+        assert world.run(hosted_account.usage(None, None)).body == {"data": "fine"}
         world = World(refused(404), refused(503), refused(404), GOOD)
-        assert world.run(hosted.usage()).body == {"data": "fine"}
+        assert world.run(hosted_account.usage(None, None)).body == {"data": "fine"}
         world = World(refused(404), refused(401), refused(401))
         with pytest.raises(AuthenticationError):
-            world.run(hosted.usage())
+            world.run(hosted_account.usage(None, None))
 
     def test_a_token_that_came_back_the_same_is_not_tried_again(self) -> None:
         world = World(refused(401), GOOD)
@@ -397,14 +397,14 @@ class TestTokens:
 class TestOlderPaths:
     def test_are_asked_only_after_a_404(self) -> None:
         world = World(refused(404), (200, {}, {"total_cost": 1}))
-        world.run(hosted.usage("2026-01-01"))
+        world.run(hosted_account.usage("2026-01-01", None))
         assert [request.url for request in world.sent] == [
             "http://h/v1/user/usage?start_date=2026-01-01",
             "http://h/v1/usage?start_date=2026-01-01",
         ]
         world = World(refused(403))
         with pytest.raises(APIError):
-            world.run(hosted.usage())
+            world.run(hosted_account.usage(None, None))
         assert len(world.sent) == 1
 
     def test_the_first_404_is_the_one_that_counts(self) -> None:

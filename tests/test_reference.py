@@ -20,7 +20,7 @@ import indoxrouter
 from indoxRouter import ChatMessage, Client
 from indoxrouter.core import policy
 from indoxrouter.sandbox import Sandbox
-from indoxrouter.wire import hosted
+from indoxrouter.wire import hosted, hosted_account
 
 KINDS = ("sync", "async")
 MESSAGES = [{"role": "user", "content": "Hello, world!"}]
@@ -94,7 +94,7 @@ def test_an_unset_timeout_is_the_documented_15_seconds_where_nothing_is_generate
         hosted.models(),
         hosted.providers(),
         hosted.model_info("openai", "gpt-4o-mini"),
-        hosted.usage(),
+        hosted_account.usage(None, None),
     ):
         assert policy.time_limit(request, None) == 15
     embedding = hosted.embeddings("text", model=MODEL, params={})

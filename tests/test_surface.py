@@ -20,8 +20,21 @@ from indoxrouter.sandbox import Sandbox
 
 PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
-    *("errors", "responses", "records", "inputs", "config", "options"),
-    *("wire", "transports", "core", "files", "calls", "streams", "driver", "async_driver", "client", "async_client"),
+    *("errors", "generation", "saving", "media", "responses", "records", "inputs", "config", "options"),
+    *(
+        "wire",
+        "transports",
+        "aside",
+        "core",
+        "files",
+        "account_calls",
+        "calls",
+        "streams",
+        "driver",
+        "async_driver",
+        "client",
+        "async_client",
+    ),
     *("openai_types", "openai_shapes", "openai_asks", "openai_streams", "openai_async", "openai_facade"),
     *("function_calls", "functions"),
 ]

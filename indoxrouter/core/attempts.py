@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from indoxrouter.config import Settings
 from indoxrouter.core import policy
@@ -185,18 +187,21 @@ class Attempts:
         origin = Origin(target_of(http), request.names, lambda: self._secrets(request, token), self._clock.wall())
         try:
             reply = yield from begin(http, limits)
-            answer = yield from self._understood(request, reply, limits, origin)
+            answer = yield from self._understood(request, reply, limits, origin, token)
         except IndoxRouterError as error:
             self._record(request, started, error.status_code, error.outcome or "unknown", error)
             raise
         self._record(request, started, reply.status, "done")
         return Result(answer, request, origin.target, reply.headers, self.id, tuple(self._attempts))
 
-    def _understood(self, request: Request, reply: Reply, limits: Limits, origin: Origin) -> Plan[Any]:
+    def _understood(
+        self, request: Request, reply: Reply, limits: Limits, origin: Origin, token: AccessToken
+    ) -> Plan[Any]:
         """The parsed body of a good answer, or the Feed of a stream whose first event has come."""
         if request.stream and 200 <= reply.status < 300:
             idle = policy.time_limit(request, self._timeout)
-            feed = Feed(reply, origin, idle, self._deadline, self._clock)
+            stop = None if request.stop is None else partial(self._stopping, request.stop, token)
+            feed = Feed(reply, origin, idle, self._deadline, self._clock, stop)
             yield from feed.first(limits, request)
             return feed
         cap = policy.MEDIA_CAP if request.content else policy.JSON_CAP
@@ -205,7 +210,10 @@ class Attempts:
             raise from_reply(origin, reply.status, reply.headers, content)
         if request.content and "json" not in reply.headers.get("content-type", ""):
             return content
-        return parsed(origin, reply, content)
+        return parsed(origin, reply, content, exact=request.exact, job=request.job)
+
+    def _stopping(self, path: str, token: AccessToken, stream_id: str) -> HttpRequest:
+        return HttpRequest("POST", f"{token.base}/{path}{quote(stream_id, safe='')}", self._headers({}, token))
 
     def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
         """Seconds to wait before the next try of the same model; None: there is none."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -67,10 +69,10 @@ def read(reply: Reply, limits: Limits, target: str, cap: int = JSON_CAP) -> Plan
     raise limits.explain(failure, target)
 
 
-def parsed(origin: Origin, reply: Reply, content: bytes) -> Any:
-    """The JSON of a 2xx answer, or the error that it is."""
+def parsed(origin: Origin, reply: Reply, content: bytes, *, exact: bool = False, job: bool = False) -> Any:
+    """The JSON of a 2xx answer, or the error that it is. For the flags, see Request."""
     try:
-        body = _json(content)
+        body = _json(content, Decimal if exact else float)
     except (ValueError, RecursionError) as error:
         if content.lstrip()[:1] not in (b"{", b"["):
             raise unusable(origin, reply.status, reply.headers, content) from None
@@ -84,17 +86,20 @@ def parsed(origin: Origin, reply: Reply, content: bytes) -> Any:
             outcome="unknown",
             retryable=cut,
         ) from None
-    if isinstance(body, dict) and is_error(body):
+    if isinstance(body, dict) and is_error(body) and not (job and not body.keys().isdisjoint(_JOB)):
         raise from_body(origin, None, reply.headers, body)
     return body
 
 
-def _json(content: bytes) -> Any:
+_JOB = frozenset({"job_id", "status"})
+
+
+def _json(content: bytes, fraction: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(content)
+        return json.loads(content, parse_float=None if fraction is float else fraction)
     except json.JSONDecodeError:
         raise
-    except ValueError:  # a number of thousands of digits, which Python's int refuses
+    except (ValueError, ArithmeticError):  # thousands of digits, which int refuses; 1e9999999999999999999
         return json.loads(content, parse_int=float)
 
 

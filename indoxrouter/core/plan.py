@@ -7,8 +7,8 @@ driver in a client carries the steps out. Nothing here reads a clock or a socket
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from indoxrouter.core import cache
 from indoxrouter.core.assembly import Assembly
@@ -24,6 +24,24 @@ from indoxrouter.wire.chunks import whole_answer
 from indoxrouter.wire.messages import Request, Result
 
 T = TypeVar("T")
+R = TypeVar("R", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[R]):
+    """A call that is ready to be carried out."""
+
+    requests: Sequence[Request]
+    """One for each model that may be asked, in turn."""
+    options: CallOptions
+    read: Callable[[Result], R]
+
+    @property
+    def stream(self) -> bool:
+        return self.requests[0].stream
+
+    def plan(self, shared: Shared, clock: Clock, assembly: Assembly | None = None) -> Plan[R]:
+        return call(self.requests, self.options, self.read, shared, clock, assembly)
 
 
 def call(

@@ -15,6 +15,8 @@ GENERATION = 600.0
 """Seconds to wait for a generation, where no timeout is set."""
 STREAM_TAIL = 5.0
 """Seconds to wait for usage and [DONE] once every choice has its finish reason."""
+STOP = 2.0
+"""Seconds that stopping a stream may take."""
 DRAIN = 0.25
 """Seconds to read on after [DONE], so that the connection can be used again."""
 LONGEST_WAIT = 120.0
@@ -24,7 +26,7 @@ JSON_CAP = 64 * 2**20
 MEDIA_CAP = 2 * 2**30
 """Decoded bytes that audio or a file may have."""
 
-PAID: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image", "speech", "transcription"})
+PAID: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image", "speech", "transcription", "video"})
 REPEATABLE: frozenset[Kind] = frozenset({"chat", "completion", "embeddings"})
 """Paid calls that may be repeated once, under the same idempotency key, after an unknown outcome."""
 FALLBACK_STATUSES = frozenset({404, 408, 425, 429, 503, 529})
@@ -61,9 +63,9 @@ def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_
         return True
     if error.outcome not in ("rejected", "unknown") or not error.retryable:
         return False
-    if error.outcome == "rejected" or request.kind not in PAID:
+    if error.outcome == "rejected" or request.method == "GET":
         return True
-    return not repeated and (opted_in or request.kind in REPEATABLE)
+    return not repeated and request.kind in PAID and (opted_in or request.kind in REPEATABLE)
 
 
 def may_fall_back(request: Request, error: IndoxRouterError, opted_in: bool) -> bool:

@@ -73,6 +73,14 @@ class Emit:
 
 
 @dataclass(slots=True)
+class Notify:
+    """Send the request off the caller's path, at best effort: nobody waits for it, nor hears of it."""
+
+    request: HttpRequest
+    seconds: float
+
+
+@dataclass(slots=True)
 class Recall:
     """Answer with what the client's cache holds under the key; None: nothing."""
 
@@ -91,7 +99,7 @@ class Closed(BaseException):
     """Thrown into a plan whose caller wants no more of it."""
 
 
-Step = Send | Next | Close | Sleep | Token | Emit | Recall | Remember
+Step = Send | Next | Close | Sleep | Token | Emit | Notify | Recall | Remember
 T = TypeVar("T")
 Plan = Generator[Step, Any, T]
 
@@ -121,6 +129,10 @@ def token(stale: AccessToken | None, until: float | None) -> Plan[Grant]:
 
 def emit(chunk: ChatChunk | None) -> Plan[None]:
     yield Emit(chunk)
+
+
+def notify(request: HttpRequest, seconds: float) -> Plan[None]:
+    yield Notify(request, seconds)
 
 
 def recall(key: str) -> Plan[Any]:

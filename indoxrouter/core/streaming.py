@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Callable
 
 from indoxrouter.core import policy
 from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.exchange import Limits, parsed, read
 from indoxrouter.core.policy import Clock
-from indoxrouter.core.steps import Plan, close, emit, read_next
+from indoxrouter.core.steps import Plan, close, emit, notify, read_next
 from indoxrouter.errors import APIError, IndoxRouterError, NetworkError, StreamError
 from indoxrouter.wire.chunks import EventReader, StreamEvent, whole_answer
 from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, unusable
-from indoxrouter.wire.messages import Reply, Request, Result
+from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
 from indoxrouter.wire.sse import Framer
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -23,8 +24,19 @@ _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 class Feed:
     """One streaming reply, read event by event."""
 
-    def __init__(self, reply: Reply, origin: Origin, idle: float, deadline: float | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        reply: Reply,
+        origin: Origin,
+        idle: float,
+        deadline: float | None,
+        clock: Clock,
+        stop: Callable[[str], HttpRequest] | None = None,
+    ) -> None:
+        """`stop`: the request that stops the stream of this id at the server."""
         self.reply = reply
+        self._stop = stop
+        self._stream_id: str | None = None
         self._origin = origin
         self._idle = idle
         self._deadline = deadline
@@ -73,6 +85,8 @@ class Feed:
             elif assembly.finished(choices):
                 assembly.state = "complete"
             yield from close(self.reply)
+            if assembly.state != "complete" and not isinstance(error, APIError):
+                yield from self._tell_to_stop()
             raise
         if not self._ended:
             yield from close(self.reply)
@@ -98,6 +112,11 @@ class Feed:
                 tail_until = now + policy.STREAM_TAIL
             yield from self._pull(self._limits(now + self._idle if tail_until is None else tail_until))
 
+    def _tell_to_stop(self) -> Plan[None]:
+        """Nobody reads on: a server that named the stream is told, so that it generates and bills no more."""
+        if self._stop is not None and self._stream_id is not None:
+            yield from notify(self._stop(self._stream_id), policy.STOP)
+
     def _pull(self, limits: Limits) -> Plan[None]:
         """Read until there is an event, or until it is known that none will come."""
         try:
@@ -111,6 +130,7 @@ class Feed:
                 self._head += data[: 1000 - len(self._head)]
                 for text in self._framer.feed(data):
                     self._events.append(self._reader.read(text))
+                    self._stream_id = self._stream_id or self._events[-1].stream_id
                     if self._events[-1].done:
                         break
         except NetworkError as error:

@@ -2,26 +2,76 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from indoxrouter.errors import ProviderNotFoundError
+from indoxrouter.errors import ProviderNotFoundError, ValidationError
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
+from indoxrouter.wire.checks import check_text, count
 from indoxrouter.wire.decode import not_understood
 from indoxrouter.wire.fields import mapping, number, objects, text
 from indoxrouter.wire.messages import Result, request_id_in
 
+KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("chat", "completion", "text", "text_completion", "text_completions", "llm"), "text_completions"),
+    **dict.fromkeys(("embedding", "embeddings"), "embeddings"),
+    **dict.fromkeys(("image", "images", "image_generation"), "image_generation"),
+    **dict.fromkeys(("speech", "tts", "text_to_speech"), "text_to_speech"),
+    **dict.fromkeys(("transcription", "stt", "speech_to_text"), "speech_to_text"),
+    **dict.fromkeys(("video", "videos", "video_generation"), "video_generation"),
+}
+"""What a caller or a catalogue may call a kind of model, and the router's name for it."""
 
-def models(result: Result, provider: str | None = None) -> dict[str, list[CatalogueEntry]]:
+
+class Wanted(NamedTuple):
+    """What a model must be to be found. Prices are US dollars for 1,000,000 tokens."""
+
+    capability: str | None = None
+    max_input_price: Decimal | None = None
+    max_output_price: Decimal | None = None
+    min_context: int | None = None
+
+    @classmethod
+    def check(cls, capability: Any, max_input_price: Any, max_output_price: Any, min_context: Any) -> Self:
+        if capability is not None:
+            check_text("capability", capability)
+        prices = (_limit("max_input_price", max_input_price), _limit("max_output_price", max_output_price))
+        return cls(capability, *prices, count("min_context", min_context, least=1))
+
+    def met_by(self, model: ModelInfo) -> bool:
+        """What the catalogue does not say of a model does not meet a wish."""
+        return (
+            (self.capability is None or _plain(self.capability) in map(_plain, model.capabilities))
+            and _at_most(model.input_price_per_1m, self.max_input_price)
+            and _at_most(model.output_price_per_1m, self.max_output_price)
+            and (self.min_context is None or (model.context_window or 0) >= self.min_context)
+        )
+
+
+def kind(name: Any) -> str | None:
+    """The router's name of a kind of model."""
+    if name is None:
+        return None
+    found = KINDS.get(_plain(name)) if isinstance(name, str) else None
+    if found is None:
+        raise ValidationError(f"kind must be one of {', '.join(sorted(set(KINDS.values())))}, or a short form of it")
+    return found
+
+
+def models(result: Result, provider: str | None = None, kind: str | None = None) -> dict[str, list[CatalogueEntry]]:
     """Provider → its models, from any of the catalogue's shapes; `provider`: only that one's."""
     found: dict[str, list[CatalogueEntry]] = {}
     for entry in _providers(result, provider):
-        found.setdefault(str(entry["id"]), []).extend(entry["models"])
+        rows = [row for row in entry["models"] if kind is None or _kind_of(row, kind if provider else None) == kind]
+        found.setdefault(str(entry["id"]), []).extend(rows)
+    if kind is not None:
+        found = {name: rows for name, rows in found.items() if rows or name == provider}
     if provider is None:
         return found
-    if provider not in found:
+    if provider not in found and (kind is None or found):
         raise ProviderNotFoundError(
             f"the catalogue has no provider {provider!r}; it has {', '.join(sorted(found)) or 'none'}"[:300],
             status_code=404,
@@ -31,7 +81,14 @@ def models(result: Result, provider: str | None = None) -> dict[str, list[Catalo
             request_id=request_id_in(result.headers) or result.client_request_id,
             attempts=result.attempts,
         )
-    return {provider: found[provider]}
+    return {provider: found.get(provider, [])}
+
+
+def find(result: Result, provider: str | None, kind: str | None, wanted: Wanted) -> list[ModelInfo]:
+    """The models that are wanted, the cheapest first; those without a price last."""
+    listed = models(result, provider, kind)
+    found = [_info(row, row, name) for name, rows in listed.items() for row in rows]
+    return sorted(filter(wanted.met_by, found), key=_dearness)
 
 
 def providers(result: Result) -> list[ProviderEntry]:
@@ -43,21 +100,70 @@ def model_info(result: Result, provider: str, model: str) -> ModelInfo:
     facts = mapping(body.get("model") if isinstance(body.get("model"), dict) else body)
     if not facts:
         raise not_understood(result)
+    found = _info(facts, result.body, provider)
+    found.name = found.name or model
+    found.id = found.id or f"{provider}/{model}"
+    return found
+
+
+def _info(facts: Mapping[str, Any], raw: Any, provider: str) -> ModelInfo:
     prices = mapping(facts.get("pricing"))
     per_million = prices.get("unit") in ("1M", "per_1m_tokens", "1M tokens")
-    capabilities = facts.get("capabilities")
+    into = _price(facts.get("inputPricePer1KTokens"), prices.get("prompt"), per_million)
+    out = _price(facts.get("outputPricePer1KTokens"), prices.get("completion"), per_million)
+    name = text(facts.get("modelName")) or text(facts.get("name")) or text(facts.get("id"))
+    owner = text(facts.get("provider")) or provider
     return ModelInfo(
-        name=text(facts.get("modelName")) or text(facts.get("name")) or text(facts.get("id")) or model,
-        provider=text(facts.get("provider")) or provider,
+        id=None if name is None else name if name.startswith(f"{owner}/") else f"{owner}/{name}",
+        name=name,
+        provider=owner,
         type=text(facts.get("type")),
         description=text(facts.get("description")),
-        input_price_per_1k=_price(facts.get("inputPricePer1KTokens"), prices.get("prompt"), per_million),
-        output_price_per_1k=_price(facts.get("outputPricePer1KTokens"), prices.get("completion"), per_million),
+        input_price_per_1k=into,
+        output_price_per_1k=out,
+        input_price_per_1m=None if into is None else into * 1000,
+        output_price_per_1m=None if out is None else out * 1000,
         context_window=_tokens(facts.get("contextWindows", facts.get("context_length"))),
         max_output_tokens=_tokens(facts.get("output", facts.get("max_output_tokens"))),
-        capabilities=[str(item) for item in capabilities] if isinstance(capabilities, list) else None,
-        raw=result.body,
+        capabilities=_capabilities(facts.get("capabilities")),
+        raw=raw,
     )
+
+
+def _capabilities(value: Any) -> list[str]:
+    """A list of names, or an object of those that are there or not."""
+    if isinstance(value, dict):
+        return [name for name, there in value.items() if there is True]
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _kind_of(row: Mapping[str, Any], otherwise: str | None) -> str | None:
+    """`otherwise`: where the catalogue does not say, or in words that are not known."""
+    return KINDS.get(_plain(row["type"]), otherwise) if isinstance(row.get("type"), str) else otherwise
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def _limit(name: str, value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool):
+        with contextlib.suppress(ArithmeticError):
+            price = Decimal(str(value))
+            if price.is_finite() and price >= 0:
+                return price
+    raise ValidationError(f"{name} must be US dollars for 1,000,000 tokens, 0 or more")
+
+
+def _at_most(price: Decimal | None, limit: Decimal | None) -> bool:
+    return limit is None or (price is not None and price <= limit)
+
+
+def _dearness(model: ModelInfo) -> tuple[bool, Decimal, str]:
+    prices = [price for price in (model.input_price_per_1m, model.output_price_per_1m) if price is not None]
+    return not prices, sum(prices, Decimal(0)), model.id or ""
 
 
 def usage_report(result: Result) -> UsageReport:

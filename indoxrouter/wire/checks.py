@@ -110,6 +110,13 @@ def path_part(name: str, value: Any) -> str:
         raise ValidationError(f"{name} is not valid Unicode text") from None
 
 
+def count(name: str, value: Any, *, least: int) -> int | None:
+    """A whole number that is not below `least`; None is left to the server."""
+    if value is not None and (type(value) is not int or value < least):
+        raise ValidationError(f"{name} must be a whole number, {least} or more")
+    return value
+
+
 def _plain_message(message: Mapping[str, Any] | ChatMessage) -> Mapping[str, Any]:
     if not isinstance(message, ChatMessage):
         return message if isinstance(message, dict) else dict(message)
@@ -119,6 +126,14 @@ def _plain_message(message: Mapping[str, Any] | ChatMessage) -> Mapping[str, Any
 def check_text(name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise ValidationError(f"{name} must be a string, not {type(value).__name__}")
+
+
+def check_days(start: Date | None, end: Date | None) -> dict[str, str | None]:
+    """The query of a span of days, both included."""
+    days = {"start_date": day("start_date", start), "end_date": day("end_date", end)}
+    if days["start_date"] and days["end_date"] and days["start_date"] > days["end_date"]:
+        raise ValidationError("start_date is after end_date")
+    return days
 
 
 def day(name: str, value: Date | None) -> str | None:

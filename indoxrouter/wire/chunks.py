@@ -24,6 +24,8 @@ class StreamEvent:
     """[DONE] or `response.done`: nothing that matters follows."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """`id`, `model`, `provider`, `created`, where the event names them."""
+    stream_id: str | None = None
+    """What the server calls the stream, so that it can be told to stop it."""
 
 
 class EventReader:
@@ -122,7 +124,8 @@ def _typed(kind: str, body: dict[str, Any], origin: Origin) -> StreamEvent:
             chunk.finish_reason = text(response.get("finish_reason")) or unfinished(response)
     done = kind in ("response.done", "response.completed")
     facts = response if response else body
-    return StreamEvent([chunk] if _says_something(chunk) else [], done, facts)
+    stream_id = text(response.get("id")) if kind == "response.created" else None
+    return StreamEvent([chunk] if _says_something(chunk) else [], done, facts, stream_id)
 
 
 def _says_something(chunk: ChatChunk) -> bool:

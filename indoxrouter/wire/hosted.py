@@ -9,17 +9,19 @@ from urllib.parse import urlencode
 
 from indoxrouter.errors import ConfigurationError, ValidationError
 from indoxrouter.wire.checks import (
-    Date,
     DefaultSize,
     Messages,
     check_model,
     check_text,
     checked_texts,
+    count,
     count_choices,
-    day,
     path_part,
     plain_messages,
 )
+from indoxrouter.wire.hosted_account import model_info as model_info
+from indoxrouter.wire.hosted_account import models as models
+from indoxrouter.wire.hosted_account import providers as providers
 from indoxrouter.wire.messages import FilePart, Kind, Request
 
 DEFAULT_MODELS: Mapping[Kind, str] = {
@@ -29,6 +31,7 @@ DEFAULT_MODELS: Mapping[Kind, str] = {
     "image": "openai/dall-e-3",
     "speech": "openai/tts-1",
     "transcription": "openai/whisper-1",
+    "video": "google/veo-3.0-generate-001",
 }
 
 _TEXT_FIELDS = frozenset({"top_p", "frequency_penalty", "presence_penalty", "byok_api_key"})
@@ -42,6 +45,10 @@ _SPEECH_FIELDS = frozenset({"instructions", "response_format", "speed", "byok_ap
 _LISTENING_FIELDS = frozenset(
     {"language", "prompt", "response_format", "temperature", "timestamp_granularities", "byok_api_key"}
 )
+_VIDEO_FIELDS = frozenset({
+    "aspect_ratio", "resolution", "duration", "n", "size", "input_image", "reference_image", "reference_images",
+    "generate_audio", "negative_prompt", "person_generation", "last_frame", "video", "response_format", "byok_api_key",
+})  # fmt: skip
 _REFUSE_SMALL = ("dall-e-3", "gpt-image-")
 _ASPECTS = {
     **dict.fromkeys(("256x256", "512x512", "1024x1024"), "1:1"),
@@ -119,34 +126,28 @@ def translate_audio(file: FilePart, *, model: str, params: Mapping[str, Any]) ->
     return _listening("audio/stt/translations", file, model, params)
 
 
-def models(provider: str | None = None) -> Request:
-    if provider is None:
-        return Request("catalogue", "GET", ("models/", "models"))
-    part = path_part("provider", provider)
-    paths = (f"models/{part}", "models?" + urlencode({"provider": provider}))
-    return Request("catalogue", "GET", paths, names="provider")
+def video(prompt: str, *, model: str, params: Mapping[str, Any]) -> Request:
+    check_text("prompt", prompt)
+    check_model(model)
+    named, rest = _split(params, _VIDEO_FIELDS)
+    body = {"prompt": prompt, "model": model, **named}
+    if rest:
+        body["additional_params"] = rest
+    return Request("video", "POST", ("videos/generations",), body, model=model, names="model")
 
 
-def providers() -> Request:
-    return Request("catalogue", "GET", ("models/", "providers"))
+def video_job(job_id: str) -> Request:
+    return Request("account", "GET", (f"videos/jobs/{path_part('job_id', job_id)}",), job=True)
 
 
-def model_info(provider: str, model: str) -> Request:
-    path = f"models/{path_part('provider', provider)}/{path_part('model', model)}"
-    return Request("catalogue", "GET", (path,), names="model")
+def cancel_video_job(job_id: str) -> Request:
+    return Request("account", "POST", (f"videos/jobs/{path_part('job_id', job_id)}/cancel",), job=True)
 
 
-def usage(start_date: Date | None = None, end_date: Date | None = None) -> Request:
-    dates = {"start_date": day("start_date", start_date), "end_date": day("end_date", end_date)}
-    if dates["start_date"] and dates["end_date"] and dates["start_date"] > dates["end_date"]:
-        raise ValidationError("start_date is after end_date")
-    query = urlencode({name: day for name, day in dates.items() if day})
-    suffix = f"?{query}" if query else ""
-    return Request("account", "GET", (f"user/usage{suffix}", f"usage{suffix}"))
-
-
-def user_info() -> Request:
-    return Request("account", "GET", ("user/me",))
+def video_jobs(limit: int | None, skip: int | None) -> Request:
+    query = {"limit": count("limit", limit, least=1), "skip": count("skip", skip, least=0)}
+    written = urlencode({name: value for name, value in query.items() if value is not None})
+    return Request("account", "GET", ("videos/jobs" + (f"?{written}" if written else ""),))
 
 
 def _text_request(
@@ -166,7 +167,8 @@ def _text_request(
         body["temperature"] = temperature
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
-    return Request(kind, "POST", (path,), body, model=model, stream=stream, choices=count_choices(rest), names="model")
+    choices, stop = count_choices(rest), f"{path.removesuffix('/completions')}/stop-stream/"
+    return Request(kind, "POST", (path,), body, model=model, stream=stream, choices=choices, names="model", stop=stop)
 
 
 def _listening(path: str, file: FilePart, model: str, params: Mapping[str, Any]) -> Request:

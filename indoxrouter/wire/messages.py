@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from indoxrouter.errors import Attempt
 from indoxrouter.wire.encoding import ACCEPTED
 
-Kind = Literal["chat", "completion", "embeddings", "image", "speech", "transcription", "file", "catalogue", "account"]
+Kind = Literal[
+    "chat", "completion", "embeddings", "image", "speech", "transcription", "video", "file", "catalogue", "account"
+]
 
 
 class FilePart(NamedTuple):
@@ -41,6 +43,12 @@ class Request:
     """Fields of the body that only we asked for: a server that refuses them is asked without."""
     content: bool = False
     """Whether the answer may be other than JSON: audio, text, a file."""
+    exact: bool = False
+    """Whether fractions are read as Decimals: sums of money are made of them."""
+    job: bool = False
+    """Whether the answer is a job: its `status` and `error` are facts about that, not about this call."""
+    stop: str | None = None
+    """The path, before a stream's id, under which a stream that nobody reads any more is stopped."""
 
     def without(self, names: frozenset[str]) -> Request:
         if not names:

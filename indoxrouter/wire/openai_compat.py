@@ -7,11 +7,10 @@ servers can't do is refused here, before anything is sent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from indoxrouter.errors import ConfigurationError, ValidationError
 from indoxrouter.wire.checks import (
-    Date,
     DefaultSize,
     Messages,
     check_model,
@@ -88,7 +87,9 @@ def translate_audio(file: FilePart, *, model: str, params: Mapping[str, Any]) ->
     return _listening("audio/translations", file, model, params)
 
 
-def models(provider: str | None = None) -> Request:  # noqa: ARG001 - such servers list all; the caller picks
+def models(provider: str | None = None, kind: str | None = None) -> Request:  # noqa: ARG001 - lists all; callers pick
+    if kind is not None:
+        raise ConfigurationError("an OpenAI-compatible server does not say what kind its models are")
     return Request("catalogue", "GET", ("models",))
 
 
@@ -122,14 +123,6 @@ def file_content(file_id: str) -> Request:
 
 def delete_file(file_id: str) -> Request:
     return Request("file", "DELETE", (f"files/{path_part('file_id', file_id)}",))
-
-
-def usage(start_date: Date | None = None, end_date: Date | None = None) -> NoReturn:  # noqa: ARG001 - for all dates
-    raise ConfigurationError("an OpenAI-compatible server has no usage report: get_usage() needs the hosted router")
-
-
-def user_info() -> NoReturn:
-    raise ConfigurationError("an OpenAI-compatible server has no accounts: get_user_info() needs the hosted router")
 
 
 def _text_request(

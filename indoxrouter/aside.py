@@ -1,0 +1,66 @@
+"""Requests that nobody waits for, such as stopping a stream that its reader has left."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+
+from indoxrouter.errors import IndoxRouterError
+from indoxrouter.transports.with_requests import Transport
+from indoxrouter.wire.messages import HttpRequest
+
+log = logging.getLogger("indoxrouter")
+WORKERS = 4
+WAITING = 256
+"""Requests that may wait for a worker; more are dropped."""
+
+
+class Aside:
+    """Sends them in threads of its own, for both clients: an event loop may end before they are sent.
+
+    The threads end with their work. They are no daemons: a script that leaves a stream and ends
+    waits for them, at most the seconds that each request was given.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._waiting: deque[tuple[HttpRequest, float]] = deque()
+        self._workers = 0
+        self._lock = threading.RLock()  # a stream may be collected, and left, at any moment of this very thread
+
+    def send(self, request: HttpRequest, seconds: float) -> None:
+        with self._lock:
+            if len(self._waiting) >= WAITING:
+                log.warning("%s %s is not sent: too many wait already", request.method, request.path)
+                return
+            self._waiting.append((request, seconds))
+            if self._workers >= WORKERS:
+                return
+            self._workers += 1
+        try:
+            threading.Thread(target=self._work, name="indoxrouter-aside").start()
+        except RuntimeError:  # the interpreter is ending
+            with self._lock:
+                self._workers -= 1
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._workers -= 1
+                    return
+                request, seconds = self._waiting.popleft()
+            with contextlib.suppress(IndoxRouterError):
+                self._carry_out(request, time.monotonic() + seconds)
+
+    def _carry_out(self, request: HttpRequest, until: float) -> None:
+        reply = self._transport.send(request, until, until - time.monotonic())
+        log.debug("%s %s: %s", request.method, request.path, reply.status)
+        try:
+            while self._transport.next(reply, until):
+                pass  # read to its end, so that the connection can be used again
+        finally:
+            self._transport.close_reply(reply)
