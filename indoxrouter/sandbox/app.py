@@ -23,6 +23,7 @@ from indoxrouter.sandbox.ledger import Ledger
 from indoxrouter.sandbox.openai_api.door import OpenAIDoor
 from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 from indoxrouter.sandbox.settling import Bookkeeper
+from indoxrouter.sandbox.shelf import Shelf
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -35,21 +36,22 @@ class App:
         self.orders = Orders()
         self.ledger = Ledger(settings.database, settings.credits)
         self._tokens = Tokens(settings)
-        self._gallery = Gallery()
+        shelf = Shelf()
+        gallery = Gallery(shelf)
         self._prefixes = settings.prefixes
         self._openai_errors = settings.openai_errors
         desk = Desk(settings, Bookkeeper(self.ledger, self.counters))
-        self._openai = OpenAIDoor(settings, desk, self._gallery)
+        self._openai = OpenAIDoor(settings, desk, gallery)
         table = [
             *routes.hosted(
                 settings,
                 self._tokens,
                 Logins(settings, self._tokens, self.counters),
                 Account(settings, self.ledger),
-                Generations(settings, desk, self._gallery),
+                Generations(settings, desk, gallery),
             ),
             *routes.openai(self._openai),
-            *routes.controls(Control(self.counters, self.orders, self._gallery)),
+            *routes.controls(Control(self.counters, self.orders, shelf)),
         ]
         self._router = Router(table, redirect_slashes=False, default=_not_found)
 

@@ -11,7 +11,7 @@ from indoxrouter.sandbox.counters import Counters
 from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.errors import detail
 from indoxrouter.sandbox.faults import Orders
-from indoxrouter.sandbox.gallery import Gallery
+from indoxrouter.sandbox.shelf import Shelf
 
 PREFIX = "/sandbox/"
 
@@ -19,13 +19,13 @@ PREFIX = "/sandbox/"
 class Control:
     """The endpoints, with the methods and paths that they answer."""
 
-    def __init__(self, counters: Counters, orders: Orders, gallery: Gallery) -> None:
+    def __init__(self, counters: Counters, orders: Orders, shelf: Shelf) -> None:
         self._counters = counters
         self._orders = orders
         self.endpoints: list[tuple[list[str], str, Callable[[Request], Awaitable[Response]]]] = [
             (["GET", "DELETE"], "stats", self._stats),
             (["POST", "DELETE"], "faults", self._faults),
-            (["GET"], "images/{name}.png", gallery.fetch),
+            (["GET"], "{folder}/{name}", shelf.fetch),
         ]
 
     async def _stats(self, request: Request) -> Response:

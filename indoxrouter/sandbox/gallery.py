@@ -1,16 +1,15 @@
-"""Generated images: what a request may ask for, and the pictures kept to be fetched by URL."""
+"""Generated images: what a request may ask for, and what it gets, inline or by URL."""
 
 import base64
 import re
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from indoxrouter.sandbox import images
-from indoxrouter.sandbox.answers import digest
 from indoxrouter.sandbox.catalogue import Model
-from indoxrouter.sandbox.errors import detail, refused
+from indoxrouter.sandbox.errors import refused
+from indoxrouter.sandbox.shelf import Shelf
 
 _RATIOS = {
     "1:1": (1024, 1024),
@@ -21,14 +20,31 @@ _RATIOS = {
 }
 _SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
 _MOST = 10  # images of one request
-Picture = tuple[str, int | None, int, int, int]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture is drawn from."""
+
+    prompt: str
+    seed: Any
+    index: int
+    width: int
+    height: int
+
+    @property
+    def png(self) -> "partial[bytes]":
+        return partial(images.draw, self.prompt, self.seed, self.index, self.width, self.height)
+
+    def base64(self) -> str:
+        return base64.b64encode(self.png()).decode()
 
 
 class Gallery:
-    """Remembers how to draw each picture; it is drawn when fetched."""
+    """Pictures as they stand in an answer."""
 
-    def __init__(self) -> None:
-        self._pictures: dict[str, Picture] = {}
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
     def make(self, model: Model, body: dict[str, Any], origin: str) -> list[dict[str, Any]]:
         """The `data` of an images answer."""
@@ -39,31 +55,17 @@ class Gallery:
         form = body.get("response_format") or "url"
         if form not in ("url", "b64_json"):
             raise refused(f"response_format must be url or b64_json, not {form}.", "response_format")
-        inline = form == "b64_json" or model.name == "gpt-image-1"
+        if model.name == "gpt-image-1":
+            form = "b64_json"
         prompt = body["prompt"]
-        pictures = [(prompt, body.get("seed"), index, width, height) for index in range(count)]
-        return [
-            {
-                **({"b64_json": _base64(picture)} if inline else {"url": self._keep(picture, origin)}),
-                "revised_prompt": f"(sandbox) {prompt}",
-            }
-            for picture in pictures
-        ]
+        pictures = [Picture(prompt, body.get("seed"), index, width, height) for index in range(count)]
+        revised = {"revised_prompt": f"(sandbox) {prompt}"}
+        return [self.show(picture, form, origin) | revised for picture in pictures]
 
-    def _keep(self, picture: Picture, origin: str) -> str:
-        name = digest(*picture).hex()
-        self._pictures[name] = picture
-        return f"{origin}/sandbox/images/{name}.png"
-
-    async def fetch(self, request: Request) -> Response:
-        picture = self._pictures.get(request.path_params["name"])
-        if picture is None:
-            raise detail(404, "Not Found")
-        return Response(images.draw(*picture), media_type="image/png")
-
-
-def _base64(picture: Picture) -> str:
-    return base64.b64encode(images.draw(*picture)).decode()
+    def show(self, picture: Picture, form: str, origin: str) -> dict[str, Any]:
+        if form == "b64_json":
+            return {form: picture.base64()}
+        return {"url": self._shelf.keep(origin, "png", picture.png)}
 
 
 def _measures(model: Model, body: dict[str, Any]) -> tuple[int, int]:
