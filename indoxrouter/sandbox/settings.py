@@ -48,6 +48,14 @@ class Settings:
         "data", "what analytics rows stand under; list: nothing", choices=("list", "data", "results", "usage")
     )
     stop_grace: float = _setting(5.0, "seconds in which a stream that has ended can still be stopped")
+    chat_images: str = _setting("url", "the form of the images in chat answers", choices=("url", "b64_json"))
+    speech: str = _setting("url", "whether speech is answered as a URL or as its bytes", choices=("url", "bytes"))
+    videos: str = _setting(
+        "job",
+        "videos are made by jobs, whose result is a video_url or data, or at once",
+        choices=("job", "data", "sync"),
+    )
+    video_seconds: float = _setting(1.0, "seconds that a video job takes")
     login_delay: float = _setting(0.0, "seconds before a login is answered")
     stream_delay: float = _setting(0.0, "seconds between the events of a stream")
     openai_key_required: bool = _setting(True, "whether the OpenAI-compatible API wants the key; else it takes any")
