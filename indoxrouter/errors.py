@@ -31,7 +31,10 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+if TYPE_CHECKING:
+    from indoxrouter.generation import RateLimit
 
 Outcome = Literal["not_sent", "rejected", "unknown", "done"]
 """What is known of an attempt: nothing reached the server; it answered with an error; it may or
@@ -148,6 +151,9 @@ class PermissionDeniedError(APIError):
 
 class RateLimitError(APIError):
     """Too many requests; `retry_after` and `reset_time` say when to come back, where known."""
+
+    rate_limit: RateLimit | None = None
+    """What the server said of its limit, in headers or in the error's body."""
 
 
 class InsufficientCreditsError(APIError):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from indoxrouter import errors
 from indoxrouter.errors import APIError, Outcome
+from indoxrouter.wire.fields import rate_limit
 from indoxrouter.wire.messages import request_id_in
 
 BY_STATUS: Mapping[int, type[APIError]] = {
@@ -130,7 +131,7 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
     retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES) if told is None else told
     if status in FINAL_STATUSES or status == 501 or issubclass(cls, errors.InsufficientCreditsError):
         retryable = False
-    return cls(
+    error = cls(
         f"{origin.target} answered {status or 'an error'}" + (f": {text}" if text else ""),
         status_code=status,
         code=_short(facts.get("code"), origin) or _short(facts.get("error"), origin),
@@ -142,6 +143,9 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
         retryable=retryable,
         outcome=_outcome(status),
     )
+    if isinstance(error, errors.RateLimitError):
+        error.rate_limit = rate_limit(headers, facts)
+    return error
 
 
 def unusable(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:

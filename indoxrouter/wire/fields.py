@@ -82,14 +82,18 @@ def usage(value: Any) -> Usage | None:
     )
 
 
-def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """What `x-ratelimit-…` headers say is left; None where there are none."""
+def rate_limit(headers: Mapping[str, str], facts: Mapping[str, Any] | None = None) -> RateLimit | None:
+    """What `x-ratelimit-…` headers say is left, else the fields of a 429's body; None where neither does."""
     found: dict[str, Any] = {}
     for name in ("limit_requests", "remaining_requests", "limit_tokens", "remaining_tokens"):
         written = headers.get(f"x-ratelimit-{name.replace('_', '-')}", "")
         found[name] = int(written) if re.fullmatch(r"\d{1,15}", written) else None
     for name in ("reset_requests", "reset_tokens"):
         found[name] = _duration(headers.get(f"x-ratelimit-{name.replace('_', '-')}", ""))
+    if facts and all(value is None for value in found.values()) and (limit := whole(facts.get("limit"))) is not None:
+        what = "tokens" if "token" in (text(facts.get("limit_type")) or "") else "requests"
+        reset = fraction(facts.get("retry_after"))
+        found |= {f"limit_{what}": limit, f"remaining_{what}": 0, f"reset_{what}": reset}
     return RateLimit(**found) if any(value is not None for value in found.values()) else None
 
 
