@@ -96,13 +96,24 @@ _SAMPLING = _COMMON | {
     "presence_penalty": number,
     "stream": boolean,
 }
-_IMAGE_TEXTS = ("size", "quality", "style", "response_format", "aspect_ratio", "negative_prompt")
-_IMAGE = _COMMON | dict.fromkeys(_IMAGE_TEXTS, string)
+_IMAGE_TEXTS = """size quality style response_format aspect_ratio negative_prompt user background moderation
+    output_format output_mime_type safety_filter_level person_generation language"""
+_IMAGE_SWITCHES = ("include_safety_attributes", "include_rai_reason", "add_watermark", "enhance_prompt")
+_IMAGE = _COMMON | dict.fromkeys(_IMAGE_TEXTS.split(), string) | dict.fromkeys(_IMAGE_SWITCHES, boolean)
+_IMAGE |= {"n": positive, "seed": integer, "guidance_scale": number, "output_compression": integer}
+_VIDEO_TEXTS = """aspect_ratio resolution size negative_prompt person_generation response_format input_image
+    reference_image last_frame video"""
+_VIDEO = _COMMON | dict.fromkeys(_VIDEO_TEXTS.split(), string)
+_VIDEO |= {"n": positive, "duration": positive, "reference_images": strings, "generate_audio": boolean}
+SPEECH: dict[str, Check] = {"model": string, "input": string}
+MANNER: dict[str, Check] = {"voice": string, "instructions": string, "response_format": string, "speed": number}
 FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
     "chat/completions": ({"model": string, "messages": messages}, _SAMPLING),
     "completions": ({"model": string, "prompt": string}, _SAMPLING),
     "embeddings": ({"model": string, "text": strings}, _COMMON),
-    "images/generations": ({"model": string, "prompt": string}, _IMAGE | {"n": positive, "seed": integer}),
+    "images/generations": ({"model": string, "prompt": string}, _IMAGE),
+    "videos/generations": ({"model": string, "prompt": string}, _VIDEO),
+    "audio/tts/generations": (SPEECH, _COMMON | MANNER),
     "auth/token": ({"api_key": string}, {}),
 }
 PARAMS: dict[str, Check] = {
@@ -114,6 +125,7 @@ PARAMS: dict[str, Check] = {
     "response_format": mapping,
     "top_logprobs": integer,
     "echo": boolean,
+    "modalities": strings,
     "dimensions": positive,
 }
 

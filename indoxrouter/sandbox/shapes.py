@@ -106,6 +106,11 @@ def the_one(reply: TextReply) -> Choice:
 TEXT_SHAPES = {"envelope": text_envelope, "seed": text_envelope, "hub": hub, "openai": openai}
 
 
+def wrapped(generation: str, answer: Any, request_id: str) -> Any:
+    """An answer of a kind that differs between the generations by the seed era's wrapping alone."""
+    return seed(answer, request_id) if generation == "seed" else answer
+
+
 def seed(answer: Any, request_id: str) -> dict[str, Any]:
     """The wrapping of the seed era's answers."""
     return {"result": answer, "metadata": {"request_id": request_id}}

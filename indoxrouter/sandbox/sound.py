@@ -16,6 +16,12 @@ _LOUDNESS = 8_000
 _GUESSED_RATE = 16_000  # bytes a second of audio that is not WAV: 128 kbit/s
 
 
+def speech(text: str, voice: str, speed: float, form: str) -> bytes:
+    """The spoken text in one of the forms wav and pcm."""
+    samples = pcm(text, voice, speed)
+    return wav(samples, text) if form == "wav" else samples
+
+
 def pcm(text: str, voice: str, speed: float) -> bytes:
     """The samples, little-endian; another text, voice or speed gives others."""
     gap = bytes(2 * int(RATE * 0.04 / speed))

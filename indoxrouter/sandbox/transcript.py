@@ -55,13 +55,18 @@ class Transcript:
             answer["words"] = [{"word": span.text, "start": span.start, "end": span.end} for span in self.words]
         return answer
 
-    def srt(self) -> str:
+    def plain(self, form: str) -> bytes:
+        """One of the formats that are not JSON."""
+        written = {"srt": self._srt, "vtt": self._vtt}.get(form, lambda: self.text + "\n")
+        return written().encode(errors="replace")
+
+    def _srt(self) -> str:
         return "".join(
             f"{number}\n{_clock(span.start, ',')} --> {_clock(span.end, ',')}\n{span.text}\n\n"
             for number, span in enumerate(self.segments, 1)
         )
 
-    def vtt(self) -> str:
+    def _vtt(self) -> str:
         cues = (f"{_clock(span.start, '.')} --> {_clock(span.end, '.')}\n{span.text}\n\n" for span in self.segments)
         return "WEBVTT\n\n" + "".join(cues)
 

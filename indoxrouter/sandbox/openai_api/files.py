@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from indoxrouter.sandbox import uploads
 from indoxrouter.sandbox.desk import JSON
 from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.errors import RouterError, detail, refused
 from indoxrouter.sandbox.faults import SeveredError
-from indoxrouter.sandbox.openai_api import uploads
 
 LARGEST = 512 << 20  # bytes of a file
 _PIECE = 1 << 16
