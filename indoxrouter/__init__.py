@@ -45,7 +45,14 @@ from indoxrouter.functions import (
     text_completion,
     transcription,
 )
-from indoxrouter.media import GeneratedImage, ImageResponse, SpeechResponse
+from indoxrouter.media import (
+    GeneratedImage,
+    GeneratedVideo,
+    ImageResponse,
+    SpeechResponse,
+    VideoJob,
+    VideoResponse,
+)
 from indoxrouter.openai_facade import (
     AsyncOpenAI,
     ChatCompletionChunk,
@@ -93,6 +100,7 @@ __all__ = [
     "DeadlineExceededError",
     "EmbeddingResponse",
     "GeneratedImage",
+    "GeneratedVideo",
     "ImageResponse",
     "IndoxRouter",
     "IndoxRouterError",
@@ -123,6 +131,8 @@ __all__ = [
     "UsageReport",
     "UserInfo",
     "ValidationError",
+    "VideoJob",
+    "VideoResponse",
     "__version__",
     "acompletion",
     "aembedding",

@@ -17,6 +17,7 @@ from indoxrouter.errors import Attempt
 from indoxrouter.openai_types import ChatCompletionChunk, ChatCompletionResponse, Completed, TextCompletion
 from indoxrouter.responses import ChatChunk, ChatResponse, Usage
 from indoxrouter.wire.fields import mapping, objects, text, whole
+from indoxrouter.wire.images import image_rows
 
 ChunkT = TypeVar("ChunkT", bound=Completed)
 AnswerT = TypeVar("AnswerT", bound=Completed)
@@ -182,7 +183,8 @@ def _said(chunk: ChatChunk) -> dict[str, Any]:
         "content": chunk.data or None,
         "tool_calls": chunk.tool_calls,
         "reasoning_content": chunk.reasoning,
-        "images": chunk.images,
+        "images": image_rows(chunk.images),
+        "partial_images": image_rows(chunk.partial_images),
     }
     return {name: value for name, value in said.items() if value is not None}
 

@@ -28,6 +28,7 @@ from indoxrouter.records import CatalogueEntry
 from indoxrouter.responses import ChatResponse, EmbeddingResponse, Generation, TranscriptionResponse, Usage
 from indoxrouter.wire import fields
 from indoxrouter.wire.fields import mapping, objects, text, whole
+from indoxrouter.wire.images import image_rows
 
 AnswerT = TypeVar("AnswerT", bound=Generated)
 
@@ -74,7 +75,7 @@ def chat(answer: ChatResponse, *, hosted: bool, parse_as: Any = None) -> ChatCom
     # The router's own fields fill in for what the provider's answer lacks.
     first = choices[0]
     first["finish_reason"] = first["finish_reason"] or answer.finish_reason
-    own = {"content": answer.data, "reasoning_content": answer.reasoning, "images": answer.images}
+    own = {"content": answer.data, "reasoning_content": answer.reasoning, "images": image_rows(answer.images)}
     own["tool_calls"] = [_tool_call(call) for call in answer.tool_calls or ()]
     first["message"] |= {name: value for name, value in own.items() if value and not first["message"].get(name)}
     response = _shared(ChatCompletionResponse, answer, hosted, body, "chat.completion", choices)

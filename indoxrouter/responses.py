@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indoxrouter.errors import Attempt
+from indoxrouter.errors import Attempt, public
 from indoxrouter.generation import Answer, Generation, RateLimit, Usage
-from indoxrouter.media import GeneratedImage, ImageResponse, SpeechResponse
+from indoxrouter.media import GeneratedImage
+from indoxrouter.medium import save_all
+from indoxrouter.saving import StrPath
 
 if TYPE_CHECKING:
     import numpy
@@ -20,11 +23,8 @@ __all__ = [
     "ChatResponse",
     "CompletionResponse",
     "EmbeddingResponse",
-    "GeneratedImage",
     "Generation",
-    "ImageResponse",
     "RateLimit",
-    "SpeechResponse",
     "TranscriptionResponse",
     "Usage",
 ]
@@ -47,9 +47,14 @@ class ChatResponse(Generation):
 
     data: str | None = None
     finish_reason: str | None = None
-    images: list[Any] | None = None
+    images: list[GeneratedImage] | None = None
     tool_calls: list[dict[str, Any]] | None = None
     reasoning: str | None = None
+
+    @public
+    def save_images(self, folder: StrPath = ".", overwrite: bool = False) -> list[Path]:
+        """Save all images in the folder, which is made if it is missing, as `image-1.png` and so on."""
+        return save_all(self.images or [], folder, overwrite)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +105,9 @@ class ChatChunk(Answer):
     finish_reason: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     reasoning: str | None = None
-    images: list[Any] | None = None
+    images: list[GeneratedImage] | None = None
+    partial_images: list[GeneratedImage] | None = None
+    """Images as far as they have been drawn; the finished ones come in `images`."""
     usage: Usage | None = None
     raw: Any = field(default=None, repr=False)
 

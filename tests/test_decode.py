@@ -250,7 +250,8 @@ class TestShapes:
         text = {"type": "output_text", "text": "hub", "annotations": []}
         body = {
             "id": "r1", "object": "response", "created_at": 1700000000, "status": "completed", "provider": "openai",
-            "output": [{"type": "message", "content": [text], "reasoning": "hm"}, {"type": "image_generation_call"}],
+            "output": [{"type": "message", "content": [text], "reasoning": "hm"},
+                       {"type": "image_generation_call", "result": "QUJD"}, {"type": "image_generation_call"}],
         }  # fmt: skip
         found = chat(body)
         assert (found.data, found.reasoning, found.request_id, found.finish_reason) == (
@@ -259,7 +260,7 @@ class TestShapes:
             "r1",
             None,
         )
-        assert found.images == [{"type": "image_generation_call"}]
+        assert found.images == [GeneratedImage(b64_json="QUJD")]
 
     @pytest.mark.parametrize(
         ("reason", "finish"),

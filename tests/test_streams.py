@@ -39,6 +39,7 @@ from indoxrouter import (
     APIError,
     ChatStream,
     DeadlineExceededError,
+    GeneratedImage,
     RateLimitError,
     RequestError,
     RequestTimeoutError,
@@ -536,7 +537,8 @@ class TestLooking:
         ]
         with streaming(STREAM_HEAD, *map(event, events), FIN) as stream:
             answer = stream.response()
-        assert (answer.data, answer.reasoning, answer.images) == ("see", "hm ", [{"url": "http://h/i.png"}])
+        assert (answer.data, answer.reasoning) == ("see", "hm ")
+        assert answer.images == [GeneratedImage(url="http://h/i.png")]
 
     def test_a_failed_response_event(self) -> None:
         failed = event({"type": "response.failed", "response": {"error": {"message": "broke"}}})

@@ -20,21 +20,10 @@ from indoxrouter.sandbox import Sandbox
 
 PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
-    *("errors", "generation", "saving", "media", "responses", "records", "inputs", "config", "options"),
-    *(
-        "wire",
-        "transports",
-        "aside",
-        "core",
-        "files",
-        "account_calls",
-        "calls",
-        "streams",
-        "driver",
-        "async_driver",
-        "client",
-        "async_client",
-    ),
+    *("errors", "generation", "formats", "money", "saving", "medium", "media", "responses", "records"),
+    *("account_records", "usage_rows", "inputs", "config", "options", "wire", "transports", "aside", "core"),
+    *("files", "downloads", "account_calls", "calls", "streams", "account", "async_account", "driver", "async_driver"),
+    *("client", "async_client"),
     *("openai_types", "openai_shapes", "openai_asks", "openai_streams", "openai_async", "openai_facade"),
     *("function_calls", "functions"),
 ]
@@ -66,6 +55,7 @@ def test_the_names_are_pinned() -> None:
         *("Client", "AsyncClient", "IndoxRouter", "ChatStream", "AsyncChatStream", "ChatMessage", "__version__"),
         *("ChatResponse", "CompletionResponse", "EmbeddingResponse", "ImageResponse", "SpeechResponse"),
         *("TranscriptionResponse", "GeneratedImage", "ChatChunk", "Usage", "RateLimit", "Attempt"),
+        *("VideoResponse", "VideoJob", "GeneratedVideo"),
         *("ModelInfo", "UsageReport", "UserInfo", "CatalogueEntry", "ProviderEntry"),
         *("OpenAI", "AsyncOpenAI", "ChatCompletionResponse", "ChatCompletionChunk", "Message"),
         *("completion", "acompletion", "text_completion", "embedding", "aembedding", "image_generation"),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from indoxrouter.errors import Attempt
 from indoxrouter.responses import ChatChunk, Usage
 from indoxrouter.wire.fields import mapping, objects
+from indoxrouter.wire.images import image_rows
 from indoxrouter.wire.messages import Reply, Result, request_id_in
 
 State = Literal["open", "complete", "truncated", "failed", "cancelled"]
@@ -46,9 +47,7 @@ class Assembly:
         if chunk.usage is not None:
             self.usage = chunk.usage
             self.wire_usage = _usage_in(chunk.raw)
-        for image in chunk.images or ():
-            if not (isinstance(image, dict) and image.get("partial")):
-                self._images.append(image)
+        self._images += _images_in(chunk)
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Names of the answer that events carry beside its text; the first one counts."""
@@ -102,6 +101,17 @@ _MORE_FACTS = ("request_id", "message", "duration_ms", "system_fingerprint", "se
 def _usage_in(event: Any) -> Mapping[str, Any]:
     event = mapping(event)
     return mapping(event.get("usage")) or mapping(mapping(event.get("response")).get("usage"))
+
+
+def _images_in(chunk: ChatChunk) -> list[Any]:
+    """As the server wrote them, where it did so in OpenAI's shape."""
+    if not chunk.images:
+        return []
+    for choice in objects(mapping(chunk.raw).get("choices")):
+        written = mapping(choice.get("delta", choice.get("message"))).get("images")
+        if written and isinstance(written, list) and choice.get("index", chunk.index) == chunk.index:
+            return written
+    return image_rows(chunk.images) or []
 
 
 class _Choice:

@@ -11,7 +11,8 @@ from indoxrouter.errors import StreamError
 from indoxrouter.responses import ChatChunk
 from indoxrouter.wire.decode import chat, unfinished
 from indoxrouter.wire.failures import Origin, from_body, is_error
-from indoxrouter.wire.fields import mapping, number, objects, sequence, text, usage
+from indoxrouter.wire.fields import mapping, number, objects, text, usage
+from indoxrouter.wire.images import images_in
 from indoxrouter.wire.messages import Result
 
 
@@ -73,7 +74,7 @@ class EventReader:
         chunk = ChatChunk(
             text(body.get("data")) or "",
             finish_reason=text(body.get("finish_reason")),
-            images=sequence(body.get("images")),
+            images=images_in(body.get("images")),
             usage=usage(body.get("usage")),
             raw=body,
         )
@@ -93,7 +94,7 @@ def _openai(body: dict[str, Any]) -> StreamEvent:
                 finish_reason=text(choice.get("finish_reason")),
                 tool_calls=objects(delta.get("tool_calls")) or None,
                 reasoning=text(delta.get("reasoning_content")) or text(delta.get("reasoning")),
-                images=sequence(delta.get("images")),
+                images=images_in(delta.get("images")),
                 raw=body,
             )
         )
@@ -115,10 +116,9 @@ def _typed(kind: str, body: dict[str, Any], origin: Origin) -> StreamEvent:
         case "reasoning.delta":
             chunk.reasoning = text(body.get("delta"))
         case "image_generation_call.partial_image":
-            chunk.images = [{"b64_json": body.get("partial_image_b64"), "partial": True}]
+            chunk.partial_images = images_in(body.get("partial_image_b64"))
         case "image_generation_call.completed":
-            url = mapping(body.get("image_generation_call")).get("url")
-            chunk.images = [{"url": url} if url else {"b64_json": body.get("data")}]
+            chunk.images = images_in(body.get("image_generation_call")) or images_in(body.get("data"))
         case "done" | "completed":
             chunk.usage = usage(response.get("usage"))
             chunk.finish_reason = text(response.get("finish_reason")) or unfinished(response)
@@ -129,7 +129,8 @@ def _typed(kind: str, body: dict[str, Any], origin: Origin) -> StreamEvent:
 
 
 def _says_something(chunk: ChatChunk) -> bool:
-    return bool(chunk.data or chunk.finish_reason or chunk.reasoning or chunk.images or chunk.usage)
+    shown = chunk.images or chunk.partial_images
+    return bool(chunk.data or chunk.finish_reason or chunk.reasoning or shown or chunk.usage)
 
 
 def whole_answer(result: Result) -> StreamEvent:
@@ -162,6 +163,7 @@ def _whole_choice(choice: Mapping[str, Any], n: int) -> ChatChunk:
         finish_reason=text(choice.get("finish_reason")),
         tool_calls=_with_index(objects(message.get("tool_calls"))),
         reasoning=text(message.get("reasoning_content")),
+        images=images_in(message.get("images")),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from indoxrouter.errors import APIError
-from indoxrouter.media import GeneratedImage, ImageResponse, SpeechResponse
+from indoxrouter.media import ImageResponse, SpeechResponse
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse, Usage
 from indoxrouter.wire.fields import (
     cost_header,
@@ -24,11 +24,11 @@ from indoxrouter.wire.fields import (
     number,
     objects,
     rate_limit,
-    sequence,
     text,
     usage,
     whole,
 )
+from indoxrouter.wire.images import image_in, images_in
 from indoxrouter.wire.messages import Result, request_id_in
 
 _Text = TypeVar("_Text", bound=ChatResponse)
@@ -43,7 +43,7 @@ def completion(result: Result) -> CompletionResponse:
 
 
 def embeddings(result: Result) -> EmbeddingResponse:
-    body = _unwrapped(result)
+    body = unwrapped(result)
     rows = body.get("data", body.get("embeddings"))
     if not isinstance(rows, list):
         raise not_understood(result)
@@ -56,37 +56,37 @@ def embeddings(result: Result) -> EmbeddingResponse:
     if len(vectors) < len(found) or len(found) != len(asked.get("text", asked.get("input", found))):
         raise not_understood(result)
     size = whole(body.get("dimensions")) or (len(vectors[0] or ()) if vectors else None)
-    return EmbeddingResponse(data=vectors, dimensions=size, **_shared(result, body))
+    return EmbeddingResponse(data=vectors, dimensions=size, **shared(result, body))
 
 
 def image(result: Result) -> ImageResponse:
-    body = _unwrapped(result)
+    body = unwrapped(result)
     rows = body.get("data", body.get("images"))
     if isinstance(rows, dict | str):
         rows = [rows]
     if not isinstance(rows, list):
         raise not_understood(result)
-    return ImageResponse(data=[_generated_image(row) for row in rows], **_shared(result, body))
+    return ImageResponse(data=[image_in(row) for row in rows], **shared(result, body))
 
 
 def speech(result: Result) -> SpeechResponse:
     """The audio itself from one kind of server, its URL from the other."""
     if isinstance(result.body, bytes):
         kind = result.headers.get("content-type")
-        return SpeechResponse(content=result.body, content_type=kind, **_shared(result, {}))
-    body = _unwrapped(result)
+        return SpeechResponse(content=result.body, content_type=kind, **shared(result, {}))
+    body = unwrapped(result)
     found = body.get("data")
     url = found if isinstance(found, str) else mapping(found).get("url")
     if not isinstance(url, str):
         raise not_understood(result)
-    return SpeechResponse(data=found, url=url, **_shared(result, body))
+    return SpeechResponse(data=found, url=url, **shared(result, body))
 
 
 def transcription(result: Result) -> TranscriptionResponse:
     if isinstance(result.body, bytes):
         written = result.body.decode("utf-8", "replace")
-        return TranscriptionResponse(data=written, **_shared(result, {}))
-    body = _unwrapped(result)
+        return TranscriptionResponse(data=written, **shared(result, {}))
+    body = unwrapped(result)
     inner = {**mapping(body.get("data")), **body}
     written_text = text(inner.get("text")) or text(inner.get("data"))
     if written_text is None:
@@ -98,7 +98,7 @@ def transcription(result: Result) -> TranscriptionResponse:
         duration=_first_fraction(inner.get("duration"), used.get("duration_seconds"), used.get("seconds")),
         segments=objects(inner.get("segments")) or None,
         words=objects(inner.get("words")) or None,
-        **_shared(result, body),
+        **shared(result, body),
     )
 
 
@@ -138,7 +138,7 @@ def server_request_id(result: Result) -> str | None:
 
 
 def _text_answer(cls: type[_Text], result: Result) -> _Text:
-    body = _unwrapped(result)
+    body = unwrapped(result)
     if "output" in body:
         found = _from_output(body)
     elif objects(body.get("choices")):
@@ -147,7 +147,7 @@ def _text_answer(cls: type[_Text], result: Result) -> _Text:
         found = _from_envelope(body)
     else:
         raise not_understood(result)
-    return cls(**found, **_shared(result, body))
+    return cls(**found, **shared(result, body))
 
 
 def _from_envelope(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _from_envelope(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "data": text(data) if data is not None else None,
         "finish_reason": text(body.get("finish_reason")),
-        "images": sequence(body.get("images")),
+        "images": images_in(body.get("images")),
         "tool_calls": objects(body.get("tool_calls")) or behind.get("tool_calls"),
         "reasoning": text(body.get("reasoning")) or behind.get("reasoning"),
     }
@@ -169,7 +169,7 @@ def _from_choices(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "data": content if isinstance(content, str) else _joined(content),
         "finish_reason": text(choice.get("finish_reason")),
-        "images": sequence(message.get("images")),
+        "images": images_in(message.get("images")),
         "tool_calls": objects(message.get("tool_calls")) or None,
         "reasoning": text(message.get("reasoning_content")) or text(message.get("reasoning")),
     }
@@ -179,11 +179,10 @@ def _from_output(body: Mapping[str, Any]) -> dict[str, Any]:
     items = objects(body.get("output"))
     messages = [item for item in items if item.get("type", "message") == "message"]
     parts = [part for item in messages for part in objects(item.get("content"))]
-    images = [item for item in items if item.get("type") == "image_generation_call"]
     return {
         "data": _joined(parts),
         "finish_reason": text(body.get("finish_reason")) or unfinished(body),
-        "images": images or None,
+        "images": images_in([item for item in items if item.get("type") == "image_generation_call"]),
         "tool_calls": [item for item in items if item.get("type") == "function_call"] or None,
         "reasoning": next((found for item in messages if (found := text(item.get("reasoning")))), None),
     }
@@ -203,7 +202,7 @@ def _joined(parts: Any) -> str | None:
     return "".join(texts) if texts else None
 
 
-def _unwrapped(result: Result) -> Mapping[str, Any]:
+def unwrapped(result: Result) -> Mapping[str, Any]:
     """The answer itself; the seed era wraps it as `{"result": …, "metadata": …}`."""
     body = result.body
     if isinstance(body, dict) and isinstance(inner := body.get("result"), dict):
@@ -213,7 +212,7 @@ def _unwrapped(result: Result) -> Mapping[str, Any]:
     return body
 
 
-def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
+def shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
     raw = body.get("raw_response")
     used = usage(body.get("usage"))
     if (cost := cost_header(result.headers)) is not None:
@@ -242,13 +241,6 @@ def _shared(result: Result, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _first_fraction(*values: Any) -> float | None:
     return next((found for value in values if (found := fraction(value)) is not None), None)
-
-
-def _generated_image(row: Any) -> GeneratedImage:
-    if isinstance(row, str):
-        return GeneratedImage(url=row) if row.startswith(("http:", "https:")) else GeneratedImage(b64_json=row)
-    found = mapping(row)
-    return GeneratedImage(text(found.get("url")), text(found.get("b64_json")), text(found.get("revised_prompt")))
 
 
 def _floats(packed: str) -> list[float] | None:

@@ -50,10 +50,6 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def sequence(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) and value else None
-
-
 def objects(value: Any) -> list[dict[str, Any]]:
     """The objects of a list; anything else in it is passed over."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

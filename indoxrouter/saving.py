@@ -1,0 +1,186 @@
+"""Writing files: whole or not at all, under a name that was free, through no link.
+
+A file is written under a temporary name in its folder, and gets its own name when it is whole. Which
+folder is the caller's choice, links on the way there included; inside it a link is neither followed
+nor replaced, and nothing but a regular file is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from indoxrouter import formats
+from indoxrouter.errors import APIError, IndoxRouterError, ValidationError
+
+StrPath = str | os.PathLike[str]
+
+
+class _Draft(NamedTuple):
+    """A whole file that has no name of its own yet."""
+
+    path: str
+    head: bytes
+
+
+def save(pieces: Iterator[bytes], path: StrPath, stem: str, overwrite: bool, content_type: str | None = None) -> Path:
+    """Save in the file `path`, or in that folder as `stem`-1, -2, … with the extension of what it is."""
+    folder, name = _place(path)
+    with _explained(path):
+        if name is not None:
+            _refuse(os.path.join(folder, name), overwrite)
+        with _draft(folder, pieces) as draft:
+            if name is None:
+                return _numbered(draft, folder, stem, _numbers(folder, stem, overwrite), overwrite, content_type)
+            return _named(draft, os.path.join(folder, name), overwrite)
+
+
+def save_all(files: Sequence[Iterator[bytes]], folder: StrPath, stem: str, overwrite: bool) -> list[Path]:
+    """Save each in the folder, which is made if it is missing; no file appears before all are whole."""
+    written = _text(folder)
+    with _explained(folder), ExitStack() as drafts:
+        _make_folder(written)
+        whole = [drafts.enter_context(_draft(written, pieces)) for pieces in files]
+        numbers = _numbers(written, stem, overwrite)
+        return [_numbered(draft, written, stem, numbers, overwrite) for draft in whole]
+
+
+def _text(path: StrPath) -> str:
+    found = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(found, str):
+        raise ValidationError(f"a path must be a str or a Path, not {type(found).__name__}")
+    if not found:
+        raise ValidationError("the path to save to is empty")
+    return found
+
+
+def _place(path: StrPath) -> tuple[str, str | None]:
+    """The folder to save in, and the file's name, if the path names one."""
+    written = _text(path)
+    folder, name = os.path.split(written)
+    if name in ("", ".", "..") or os.path.isdir(written):
+        folder, name = written, ""
+    folder = folder or "."
+    if not os.path.isdir(folder):
+        raise ValidationError(f"there is no folder {folder!r} to save in")
+    return folder, name or None
+
+
+def _make_folder(folder: str) -> None:
+    if os.path.isdir(folder):
+        return
+    if os.path.lexists(folder):
+        raise ValidationError(f"{folder!r} is not a folder")
+    if os.path.splitext(folder)[1].removeprefix(".").lower() in formats.KNOWN:
+        raise ValidationError(
+            f"{folder!r} looks like a file: several are saved in a folder; save one by one to name them"
+        )
+    os.makedirs(folder, exist_ok=True)
+
+
+@contextmanager
+def _explained(path: StrPath) -> Iterator[None]:
+    """What the operating system refuses is an error of ours that says so."""
+    try:
+        yield
+    except IndoxRouterError:
+        raise  # some of them are OSErrors and ValueErrors too
+    except FileExistsError:
+        raise _exists(os.fspath(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or (str(error) if isinstance(error, ValueError) else "")
+        shown = f"{os.fspath(path)!r}: {reason or type(error).__name__}"
+        raise ValidationError(f"can't save to {shown}") from None
+
+
+def _exists(target: str) -> ValidationError:
+    return ValidationError(f"{target!r} exists already: pass overwrite=True to replace it")
+
+
+def _refuse(target: str, overwrite: bool) -> None:
+    """Raise where the target is something that may not be replaced."""
+    try:
+        mode = os.lstat(target).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise ValidationError(f"{target!r} is {kind}: it is neither written to nor replaced")
+    if not overwrite:
+        raise _exists(target)
+
+
+@contextmanager
+def _draft(folder: str, pieces: Iterator[bytes]) -> Iterator[_Draft]:
+    """Write a file that is gone afterwards, unless it got a name of its own meanwhile."""
+    path = os.path.join(folder, f".indoxrouter-{secrets.token_hex(8)}.part")
+    try:
+        head = b""
+        with open(path, "xb") as file:  # exclusive: never an existing file, never through a link
+            for piece in pieces:
+                head = head if len(head) >= formats.ENOUGH else head + piece[: formats.ENOUGH]
+                file.write(piece)
+            if not head:
+                raise APIError("there is nothing to save: the file is empty", code="no_content", outcome="done")
+            file.flush()
+            os.fsync(file.fileno())  # a disk that is full may say so no earlier
+        yield _Draft(path, head)
+    finally:
+        with suppress(OSError):
+            os.unlink(path)
+        if (close := getattr(pieces, "close", None)) is not None:
+            close()
+
+
+def _named(draft: _Draft, target: str, overwrite: bool) -> Path:
+    if overwrite:
+        _refuse(target, overwrite)  # and should a link come up just now: it is replaced, not followed
+        os.replace(draft.path, target)
+    else:
+        _link(draft.path, target)
+    return Path(target)
+
+
+def _numbered(
+    draft: _Draft, folder: str, stem: str, numbers: Iterator[int], overwrite: bool, content_type: str | None = None
+) -> Path:
+    """Give it the first of the numbered names that is free."""
+    extension = formats.extension(draft.head, content_type)
+    while True:
+        try:
+            return _named(draft, os.path.join(folder, f"{stem}-{next(numbers)}.{extension}"), overwrite)
+        except FileExistsError:
+            continue  # somebody else was faster
+
+
+def _numbers(folder: str, stem: str, overwrite: bool) -> Iterator[int]:
+    """Numbers that no file of this stem has yet, whatever its extension; all of them to overwrite."""
+    taken: set[int] = set()
+    if not overwrite:
+        pattern = re.compile(rf"{re.escape(stem)}-(\d{{1,9}})\.\w+", re.ASCII | re.IGNORECASE)
+        with suppress(OSError), os.scandir(folder) as entries:  # where it can't be listed, names are tried in turn
+            taken = {int(found[1]) for entry in entries if (found := pattern.fullmatch(entry.name))}
+    return (number for number in itertools.count(1) if number not in taken)
+
+
+def _link(draft: str, target: str) -> None:
+    """Give the draft its name; FileExistsError: the name is taken."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: the name is taken first, then filled in one step
+        with open(target, "xb"):
+            pass
+        try:
+            os.replace(draft, target)
+        except BaseException:
+            os.unlink(target)
+            raise
