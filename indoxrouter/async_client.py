@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from indoxrouter import config
+from indoxrouter.account import Planned
+from indoxrouter.async_account import AsyncAccount
 from indoxrouter.calls import Calls
 from indoxrouter.client import Client
 from indoxrouter.config import ApiKey, Dialect, Settings
@@ -18,22 +20,23 @@ from indoxrouter.core.probe import probe
 from indoxrouter.driver import show_log
 from indoxrouter.errors import IndoxRouterError, public
 from indoxrouter.files import File
-from indoxrouter.media import ImageResponse, SpeechResponse
-from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
+from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.streams import AsyncChatStream
-from indoxrouter.wire.checks import IMAGE_SIZE, Date, Messages, diagnose
+from indoxrouter.wire.checks import IMAGE_SIZE, Messages, diagnose
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=ChatResponse)
 
 
-class AsyncClient:
+class AsyncClient(AsyncAccount):
     """`Client` for asyncio, on aiohttp; each method is described there.
 
     One client may serve many tasks at once, in several event loops one after the other. A cancelled
     call closes its connection; a login that it was making is taken over by the next who waits.
     """
+
+    _calls: Calls
 
     @public
     def __init__(
@@ -236,28 +239,35 @@ class AsyncClient:
     speech_to_text = transcribe
 
     @public
-    async def providers(self, **options: Any) -> list[ProviderEntry]:
-        return await self._run(self._calls.providers(options))
+    async def video(self, prompt: str, model: str | None = None, **params: Any) -> VideoResponse:
+        return await self._run(self._calls.video(prompt, model, params))
 
     @public
-    async def models(self, provider: str | None = None, **options: Any) -> dict[str, list[CatalogueEntry]]:
-        return await self._run(self._calls.models(provider, None, options))
+    async def video_job(self, job_id: str, **options: Any) -> VideoJob:
+        return await self._run(self._calls.video_job(job_id, options))
 
     @public
-    async def model_info(self, provider: str, model: str, **options: Any) -> ModelInfo:
-        return await self._run(self._calls.model_info(provider, model, options))
-
-    get_model_info = model_info
+    async def video_jobs(self, limit: int | None = None, skip: int | None = None, **options: Any) -> list[VideoJob]:
+        return await self._run(self._calls.video_jobs(limit, skip, options))
 
     @public
-    async def get_usage(
-        self, start_date: Date | None = None, end_date: Date | None = None, **options: Any
-    ) -> UsageReport:
-        return await self._run(self._calls.get_usage(start_date, end_date, options))
+    async def cancel_video_job(self, job_id: str, **options: Any) -> VideoJob:
+        return await self._run(self._calls.cancel_video_job(job_id, options))
 
     @public
-    async def get_user_info(self, **options: Any) -> UserInfo:
-        return await self._run(self._calls.get_user_info(options))
+    async def wait_for_video_job(
+        self,
+        job_id: str,
+        poll: float = 5.0,
+        deadline: float | None = None,
+        on_update: Callable[[VideoJob], object] | None = None,
+        **options: Any,
+    ) -> VideoJob:
+        return await self._run(self._calls.wait_for_video_job(job_id, poll, deadline, on_update, options))
+
+    videos = video
+    get_video_job_status = video_job
+    list_video_jobs = video_jobs
 
     async def test_connection(self) -> dict[str, Any]:
         try:
@@ -285,7 +295,7 @@ class AsyncClient:
     async def close(self) -> None:
         await self._driver.close()
 
-    async def _run(self, call: Call[T]) -> T:
+    async def _run(self, call: Planned[T]) -> T:
         return await self._driver.run(call.plan(self._driver.shared, self._driver.clock))
 
     async def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | AsyncChatStream:

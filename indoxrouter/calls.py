@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from indoxrouter import options
+from indoxrouter import inputs, options
 from indoxrouter.account_calls import AccountCalls
 from indoxrouter.core.plan import Call
-from indoxrouter.errors import ConfigurationError
+from indoxrouter.core.series import UntilEnded
+from indoxrouter.errors import ConfigurationError, ValidationError
 from indoxrouter.files import File, file_part
-from indoxrouter.media import ImageResponse, SpeechResponse
+from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
-from indoxrouter.wire import decode
+from indoxrouter.wire import decode, hosted, video
 from indoxrouter.wire.checks import Messages
 from indoxrouter.wire.messages import Kind, Request, Result
 
@@ -85,6 +86,37 @@ class Calls(AccountCalls):
     def translate_audio(self, file: File, model: str | None, params: dict[str, Any]) -> Call[TranscriptionResponse]:
         build = partial(self._dialect.translate_audio, file_part(file, params), params=params)
         return self._other("transcription", build, decode.transcription, model, params)
+
+    def video(self, prompt: str, model: str | None, params: dict[str, Any]) -> Call[VideoResponse]:
+        self.needs_router("video")
+        build = partial(hosted.video, prompt, params=params)
+        return self._other("video", build, video.video, model, params)
+
+    def video_job(self, job_id: str, params: dict[str, Any]) -> Call[VideoJob]:
+        self.needs_router("video_job")
+        return self._plain(hosted.video_job(job_id), video.video_job, params)
+
+    def video_jobs(self, limit: int | None, skip: int | None, params: dict[str, Any]) -> Call[list[VideoJob]]:
+        self.needs_router("video_jobs")
+        return self._plain(hosted.video_jobs(limit, skip), video.video_jobs, params)
+
+    def cancel_video_job(self, job_id: str, params: dict[str, Any]) -> Call[VideoJob]:
+        self.needs_router("cancel_video_job")
+        return self._plain(hosted.cancel_video_job(job_id), video.video_job, params)
+
+    def wait_for_video_job(
+        self,
+        job_id: str,
+        poll: float,
+        deadline: float | None,
+        on_update: Callable[[VideoJob], object] | None,
+        params: dict[str, Any],
+    ) -> UntilEnded:
+        self.needs_router("wait_for_video_job")
+        seconds = inputs.seconds("poll", poll, error=ValidationError) or 5.0
+        if on_update is not None and not callable(on_update):
+            raise ValidationError("on_update must be callable")
+        return UntilEnded(self.video_job(job_id, {**params, "deadline": deadline}), seconds, on_update)
 
     def create_file(self, file: File, purpose: str, params: dict[str, Any]) -> Call[Any]:
         chosen = options.split(params)

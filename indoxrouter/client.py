@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from indoxrouter import config
+from indoxrouter.account import Account, Planned
 from indoxrouter.calls import Calls
 from indoxrouter.config import ApiKey, Dialect, Settings
 from indoxrouter.core.assembly import Assembly
@@ -17,17 +18,16 @@ from indoxrouter.core.probe import probe
 from indoxrouter.driver import Driver, show_log
 from indoxrouter.errors import IndoxRouterError, public
 from indoxrouter.files import File
-from indoxrouter.media import ImageResponse, SpeechResponse
-from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
+from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.streams import ChatStream
-from indoxrouter.wire.checks import IMAGE_SIZE, Date, Messages, diagnose
+from indoxrouter.wire.checks import IMAGE_SIZE, Messages, diagnose
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=ChatResponse)
 
 
-class Client:
+class Client(Account):
     """A client of a hosted LLM router; one may serve many threads at once.
 
     Constructing it does no I/O: the first call logs in, and tokens are renewed ahead of their
@@ -36,6 +36,8 @@ class Client:
     (seconds), `max_retries`, `fallback_models`, `extra_headers`, `extra_body`, `idempotency_key`,
     `caching`, `mock_response`.
     """
+
+    _calls: Calls
 
     @public
     def __init__(
@@ -278,31 +280,49 @@ class Client:
     speech_to_text = transcribe
 
     @public
-    def providers(self, **options: Any) -> list[ProviderEntry]:
-        """The providers, each with its models."""
-        return self._run(self._calls.providers(options))
+    def video(self, prompt: str, model: str | None = None, **params: Any) -> VideoResponse:
+        """Begin a video: the answer names its job, or holds the video where the server makes it at once.
+
+        `model` unset: google/veo-3.0-generate-001. Other fields: `aspect_ratio`, `resolution`,
+        `duration` (seconds), `n`, `size`, `input_image`, `generate_audio`, `negative_prompt` …
+        """
+        return self._run(self._calls.video(prompt, model, params))
 
     @public
-    def models(self, provider: str | None = None, **options: Any) -> dict[str, list[CatalogueEntry]]:
-        """Provider → its models with their prices; with `provider`, only that one's."""
-        return self._run(self._calls.models(provider, None, options))
+    def video_job(self, job_id: str, **options: Any) -> VideoJob:
+        """How far a video is."""
+        return self._run(self._calls.video_job(job_id, options))
 
     @public
-    def model_info(self, provider: str, model: str, **options: Any) -> ModelInfo:
-        """One model's prices and limits."""
-        return self._run(self._calls.model_info(provider, model, options))
-
-    get_model_info = model_info
+    def video_jobs(self, limit: int | None = None, skip: int | None = None, **options: Any) -> list[VideoJob]:
+        """The account's video jobs; `limit` and `skip` choose a page of them."""
+        return self._run(self._calls.video_jobs(limit, skip, options))
 
     @public
-    def get_usage(self, start_date: Date | None = None, end_date: Date | None = None, **options: Any) -> UsageReport:
-        """Requests, tokens and cost, by endpoint, provider, model and UTC day, both dates included."""
-        return self._run(self._calls.get_usage(start_date, end_date, options))
+    def cancel_video_job(self, job_id: str, **options: Any) -> VideoJob:
+        """End a video job before it is done."""
+        return self._run(self._calls.cancel_video_job(job_id, options))
 
     @public
-    def get_user_info(self, **options: Any) -> UserInfo:
-        """The account: its credits, tier and address."""
-        return self._run(self._calls.get_user_info(options))
+    def wait_for_video_job(
+        self,
+        job_id: str,
+        poll: float = 5.0,
+        deadline: float | None = None,
+        on_update: Callable[[VideoJob], object] | None = None,
+        **options: Any,
+    ) -> VideoJob:
+        """The job once it is completed, failed or cancelled: its `status` says which.
+
+        `poll`: seconds between two looks. `deadline`: seconds for all of it; when it passes, the
+        DeadlineExceededError ends the waiting, not the job. `on_update` is called with the job at
+        first and whenever its status or progress has changed.
+        """
+        return self._run(self._calls.wait_for_video_job(job_id, poll, deadline, on_update, options))
+
+    videos = video
+    get_video_job_status = video_job
+    list_video_jobs = video_jobs
 
     def test_connection(self) -> dict[str, Any]:
         """Whether a server answers at the base URL; never raises. It sends no key.
@@ -342,7 +362,7 @@ class Client:
         """Close the idle connections. A closed client opens new ones if it is used again."""
         self._driver.close()
 
-    def _run(self, call: Call[T]) -> T:
+    def _run(self, call: Planned[T]) -> T:
         return self._driver.run(call.plan(self._driver.shared, self._driver.clock))
 
     def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | ChatStream:

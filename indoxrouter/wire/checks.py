@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from indoxrouter import inputs
 from indoxrouter.errors import ValidationError
 from indoxrouter.responses import ChatMessage
 
@@ -112,9 +113,7 @@ def path_part(name: str, value: Any) -> str:
 
 def count(name: str, value: Any, *, least: int) -> int | None:
     """A whole number that is not below `least`; None is left to the server."""
-    if value is not None and (type(value) is not int or value < least):
-        raise ValidationError(f"{name} must be a whole number, {least} or more")
-    return value
+    return None if value is None else inputs.count(name, value, least=least, error=ValidationError)
 
 
 def _plain_message(message: Mapping[str, Any] | ChatMessage) -> Mapping[str, Any]:
