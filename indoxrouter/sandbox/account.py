@@ -1,117 +1,105 @@
-"""The endpoints that cost nothing: logins, the catalogue, usage and the account."""
+"""The account's endpoints: usage, payments and API keys."""
 
-import asyncio
+import math
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from indoxrouter.sandbox import catalogue, checks, shapes
-from indoxrouter.sandbox.auth import USER, Tokens, cookies
+from indoxrouter.sandbox import checks, queries, shapes
+from indoxrouter.sandbox.auth import USER, Tokens
 from indoxrouter.sandbox.call import Call
-from indoxrouter.sandbox.counters import Counters
-from indoxrouter.sandbox.encoding import to_json
-from indoxrouter.sandbox.errors import invalid, unauthorized
+from indoxrouter.sandbox.checks import Problem
+from indoxrouter.sandbox.encoding import exact_json
+from indoxrouter.sandbox.entries import writable
+from indoxrouter.sandbox.errors import Location
+from indoxrouter.sandbox.keyring import Key, KeyRing
 from indoxrouter.sandbox.ledger import Ledger
+from indoxrouter.sandbox.reports import Reports
 from indoxrouter.sandbox.settings import Settings
+from indoxrouter.sandbox.tiers import UNLIMITED
 
 _CREATED = "2025-01-01T00:00:00+00:00"
-
-
-class Logins:
-    """The login endpoints."""
-
-    def __init__(self, settings: Settings, tokens: Tokens, counters: Counters) -> None:
-        self._settings = settings
-        self._tokens = tokens
-        self._counters = counters
-
-    async def by_header(self, request: Request) -> Response:
-        return await self._login(request.headers.get("x-api-key", ""))
-
-    async def by_body(self, request: Request) -> Response:
-        """Takes JSON, or the form that the published client falls back to."""
-        raw = await request.body()
-        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            form = parse_qs(raw.decode(errors="replace"))
-            if "password" not in form:
-                raise invalid([(("body", "password"), "Field required", "missing")])
-            return await self._login(form["password"][0])
-        return await self._login(checks.body(raw, "auth/token")["api_key"])
-
-    async def _login(self, key: str) -> Response:
-        await asyncio.sleep(self._settings.login_delay)
-        if not self._tokens.is_key(key):
-            self._counters.count("refused_logins")
-            raise unauthorized("Invalid API key")
-        self._counters.count("logins")
-        return self._answer(self._tokens.login())
-
-    async def refresh(self, request: Request) -> Response:
-        await asyncio.sleep(self._settings.login_delay)
-        answer = self._tokens.refresh(request.cookies.get("refresh_token", ""))
-        if answer is None:
-            self._counters.count("refused_refreshes")
-            raise unauthorized("Invalid refresh token")
-        self._counters.count("refreshes")
-        return self._answer(answer)
-
-    def _answer(self, answer: dict[str, Any]) -> Response:
-        self._counters.count("tokens_issued")
-        response = Response(to_json(answer), media_type="application/json")
-        response.raw_headers.extend(cookies(answer, self._settings.token_lifetime))
-        return response
+_PAGE, _LONGEST_PAGE = 50, 1000  # transactions
+_LONGEST_NAME = 100
+_LONGEST_LIFE = 36_500  # days
 
 
 class Account:
-    """The catalogue, usage and account endpoints."""
+    """Answers from the books of the one account that there is."""
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, reports: Reports, keys: KeyRing, tokens: Tokens) -> None:
         self._seed = settings.answers == "seed"
+        self._tier = "enterprise" if settings.tier == UNLIMITED else settings.tier
         self._ledger = ledger
-
-    async def models(self, request: Request) -> Response:
-        """A list of providers; the seed era's mapping for `?provider=`, and always in that era."""
-        provider = request.query_params.get("provider")
-        if provider:
-            catalogue.check_provider(provider)
-        if provider or self._seed:
-            return self._answer(request, catalogue.rows(provider or None))
-        return self._answer(request, [catalogue.provider_rows(name) for name in catalogue.COMPANIES])
-
-    async def provider(self, request: Request) -> Response:
-        return self._answer(request, catalogue.provider_rows(request.path_params["provider"]))
-
-    async def model(self, request: Request) -> Response:
-        provider, name = request.path_params["provider"], request.path_params["model"]
-        if name in catalogue.KINDS:
-            return self._answer(request, catalogue.kind_rows(provider, name))
-        return self._answer(request, catalogue.model_row(provider, name))
-
-    async def providers(self, request: Request) -> Response:
-        rows = [{"id": provider, "name": name} for provider, name in catalogue.COMPANIES.items()]
-        return self._answer(request, rows)
+        self._reports = reports
+        self._keys = keys
+        self._tokens = tokens
 
     async def usage(self, request: Request) -> Response:
-        start = checks.day(request.query_params.get("start_date"), "start_date")
-        end = checks.day(request.query_params.get("end_date"), "end_date")
-        if start and end and start > end:
-            raise invalid([(("query", "end_date"), "end_date is before start_date", "value_error")])
-        return self._answer(request, self._ledger.usage(start, end))
+        report = self._reports.usage(*queries.period(request))
+        return self._answer(request, report | {"remaining_credits": self._ledger.remaining})
 
     async def me(self, request: Request) -> Response:
         account = {
-            "credits": float(self._ledger.remaining),
-            "app_credit": 0.0,
-            "account_tier": "enterprise",
+            "credits": self._ledger.remaining,
+            "app_credit": 0,
+            "account_tier": self._tier,
             "created_at": _CREATED,
         }
         return self._answer(request, USER | account | {"metadata": {"sandbox": True}, "avatar_url": None})
 
     async def health(self, _request: Request) -> Response:
-        return Response(to_json({"status": "ok", "service": "sandbox"}), media_type="application/json")
+        return Response(exact_json({"status": "ok", "service": "sandbox"}), media_type="application/json")
+
+    async def transactions(self, request: Request) -> Response:
+        limit = queries.whole(request, "limit", _PAGE, 1, _LONGEST_PAGE)
+        offset = queries.whole(request, "offset", 0, 0)
+        return self._answer(request, self._ledger.transactions.page(limit, offset))
+
+    async def keys(self, request: Request) -> Response:
+        return self._answer(request, {"keys": self._keys.rows()})
+
+    async def create_key(self, request: Request) -> Response:
+        body = checks.json_object(await request.body())
+        checks.checked(body, {}, {"name": _name, "expiration_time": _lifetime})
+        return self._answer(request, self._keys.create(body.get("name") or "API key", body.get("expiration_time")))
+
+    async def delete_key(self, request: Request) -> Response:
+        key = self._key(request)
+        self._keys.delete(key)
+        self._tokens.withdraw(key)
+        return self._answer(request, {"success": True, "message": f"API key {key.id} was deleted."})
+
+    async def revoke_key(self, request: Request) -> Response:
+        """The tokens that were issued to the key are gone for good, even if it is enabled again."""
+        key = self._key(request)
+        self._keys.switch(key, active=False)
+        self._tokens.withdraw(key)
+        return self._answer(request, {"success": True, "message": f"API key {key.id} was revoked."} | key.row())
+
+    async def enable_key(self, request: Request) -> Response:
+        key = self._key(request)
+        self._keys.switch(key, active=True)
+        return self._answer(request, {"success": True, "message": f"API key {key.id} was enabled."} | key.row())
+
+    def _key(self, request: Request) -> Key:
+        return self._keys.get(queries.integer(request.path_params["key_id"], ("path", "key_id")))
 
     def _answer(self, request: Request, value: Any) -> Response:
         answer = shapes.seed(value, Call.of(request).request_id) if self._seed else value
-        return Response(to_json(answer), media_type="application/json")
+        return Response(exact_json(answer), media_type="application/json")
+
+
+def _name(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from checks.string(value, loc)
+    if isinstance(value, str) and not (value.strip() and len(value) <= _LONGEST_NAME and writable(value)):
+        yield loc, f"String should have from 1 to {_LONGEST_NAME} characters", "string_length"
+
+
+def _lifetime(value: Any, loc: Location) -> Iterator[Problem]:
+    """Days; a fraction of one makes a key that expires soon."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not 0 < value <= _LONGEST_LIFE:
+        yield loc, f"Input should be a number of days above 0 and at most {_LONGEST_LIFE}", "float_type"

@@ -7,8 +7,9 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
-from indoxrouter.sandbox import control, faults, routes
-from indoxrouter.sandbox.account import Account, Logins
+from indoxrouter.sandbox import control, database, faults, routes
+from indoxrouter.sandbox.account import Account
+from indoxrouter.sandbox.analytics import Analytics
 from indoxrouter.sandbox.auth import Tokens
 from indoxrouter.sandbox.call import Call
 from indoxrouter.sandbox.control import Control
@@ -19,12 +20,18 @@ from indoxrouter.sandbox.eventstream import EVENT_STREAM
 from indoxrouter.sandbox.faults import NO_FAULT, Fault, Orders, SeveredError, Transit
 from indoxrouter.sandbox.gallery import Gallery
 from indoxrouter.sandbox.generations import Generations
+from indoxrouter.sandbox.keyring import KeyRing
 from indoxrouter.sandbox.ledger import Ledger
+from indoxrouter.sandbox.logins import Logins
+from indoxrouter.sandbox.models import Models
 from indoxrouter.sandbox.openai_api.door import OpenAIDoor
+from indoxrouter.sandbox.reports import Reports
 from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 from indoxrouter.sandbox.settling import Bookkeeper
 from indoxrouter.sandbox.shelf import Shelf
+from indoxrouter.sandbox.tiers import Limits
 
+_COUNTED = {401: "unauthorized", 429: "rate_limited"}
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -34,24 +41,32 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.counters = Counters()
         self.orders = Orders()
-        self.ledger = Ledger(settings.database, settings.credits)
-        self._tokens = Tokens(settings)
+        self._db = database.opened(settings.database)
+        self.ledger = Ledger(self._db, settings.credits)
+        self._keys = KeyRing(self._db, str(settings.api_key))
+        self._tokens = Tokens(settings, self._keys)
+        self._limits = Limits(settings)
         shelf = Shelf()
         gallery = Gallery(shelf)
         self._prefixes = settings.prefixes
         self._openai_errors = settings.openai_errors
-        desk = Desk(settings, Bookkeeper(self.ledger, self.counters))
-        self._openai = OpenAIDoor(settings, desk, gallery)
+        desk = Desk(settings, Bookkeeper(self.ledger, self.counters, self._limits))
+        self._openai = OpenAIDoor(settings, self._keys, desk, gallery)
+        reports = Reports(self._db)
         table = [
             *routes.hosted(
                 settings,
                 self._tokens,
-                Logins(settings, self._tokens, self.counters),
-                Account(settings, self.ledger),
-                Generations(settings, desk, gallery),
+                routes.Hosted(
+                    Logins(settings, self._tokens, self.counters),
+                    Generations(settings, desk, gallery),
+                    Models(settings, reports),
+                    Account(settings, self.ledger, reports, self._keys, self._tokens),
+                    Analytics(settings, reports),
+                ),
             ),
             *routes.openai(self._openai),
-            *routes.controls(Control(self.counters, self.orders, shelf)),
+            *routes.controls(Control(self.counters, self.orders, self.ledger, shelf)),
         ]
         self._router = Router(table, redirect_slashes=False, default=_not_found)
 
@@ -72,11 +87,12 @@ class App:
 
     def close(self) -> None:
         self._openai.close()
-        self.ledger.close()
+        self._keys.save()
+        self._db.close()
 
     async def _serve(self, call: Call, controls: bool, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {bytes(name): bytes(value).decode("latin-1") for name, value in scope["headers"]}
-        send = self._labelled(call, send)
+        send = self._labelled(call, controls, send)
         try:
             _check_host(headers.get(b"host", ""))
             if not controls:
@@ -101,8 +117,8 @@ class App:
         try:
             await self._router(scope, receive, send)
         except RouterError as refusal:
-            if refusal.status == 401:
-                self.counters.count("unauthorized")
+            if refusal.status in _COUNTED:
+                self.counters.count(_COUNTED[refusal.status])
             await call.pause()
             await refusal.response(call.request_id, call.form)(scope, receive, send)
         except HTTPException as error:
@@ -128,7 +144,7 @@ class App:
                 return Call(path[len(prefix) :].strip("/"), origin)
         return Call(path.strip("/"), origin)
 
-    def _labelled(self, call: Call, send: Send) -> Send:
+    def _labelled(self, call: Call, controls: bool, send: Send) -> Send:
         """Sends every answer with its request id, and ends the call before the client can know of the end."""
         name = b"x-request-id"
 
@@ -137,6 +153,8 @@ class App:
                 headers = list(message.get("headers", ()))
                 if all(header != name for header, _ in headers):
                     headers.append((name, call.request_id.encode()))
+                if not controls:
+                    headers += self._limits.headers()
                 if call.form != HOSTED:
                     stream = (b"content-type", EVENT_STREAM.encode()) in headers
                     headers += self._openai.headers(call, stream=stream)

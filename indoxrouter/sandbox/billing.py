@@ -13,6 +13,10 @@ def dollars(pico: int) -> float:
     return pico / PICO
 
 
+def exact_dollars(pico: int) -> Decimal:
+    return Decimal(pico).scaleb(-12)
+
+
 def pico(amount: Decimal) -> int:
     return int(amount * PICO)
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from indoxrouter.sandbox.billing import Bill
 from indoxrouter.sandbox.errors import HOSTED
 from indoxrouter.sandbox.faults import NO_FAULT, Fault
+from indoxrouter.sandbox.keyring import Key
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Call:
     fault: Fault = NO_FAULT
     request_id: str = field(default_factory=lambda: "req_" + uuid.uuid4().hex)
     started: float = field(default_factory=perf_counter)
+    key: Key | None = None  # the caller's
     bill: Bill | None = None  # what the whole answer costs, once that is known
     on_end: Callable[[], None] | None = None
     _paused: bool = False

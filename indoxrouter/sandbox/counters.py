@@ -11,10 +11,12 @@ COUNTS = (
     "refused_refreshes",
     "tokens_issued",
     "unauthorized",
+    "rate_limited",
     "charges",
     "replays",
     "cancelled_streams",
     "stopped_streams",
+    "stops",
     "faults",
 )
 

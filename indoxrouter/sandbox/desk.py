@@ -10,9 +10,10 @@ from starlette.types import ASGIApp
 from indoxrouter.sandbox.billing import Bill
 from indoxrouter.sandbox.call import Call
 from indoxrouter.sandbox.encoding import to_json
-from indoxrouter.sandbox.errors import HOSTED
+from indoxrouter.sandbox.entries import writable
+from indoxrouter.sandbox.errors import HOSTED, invalid
 from indoxrouter.sandbox.eventstream import EVENT_STREAM, EventStream, OpenStreams, Replay
-from indoxrouter.sandbox.ledger import Remembered
+from indoxrouter.sandbox.ledger import Caller, Remembered
 from indoxrouter.sandbox.reply import TextReply
 from indoxrouter.sandbox.settings import Settings
 from indoxrouter.sandbox.settling import REPLAYED, Bookkeeper, Slot
@@ -36,6 +37,7 @@ class Desk:
     ) -> ASGIApp:
         """The answer to a request whose content is `raw`; `read` checks it, `carrier` does what it asks."""
         call = Call.of(request)
+        self._books.limits.admit()
         if call.form != HOSTED:
             raw = b"openai\0" + raw  # the same body asks for another answer there
         slot = self._books.open(request, endpoint, raw, call.fault.charged)
@@ -44,6 +46,7 @@ class Desk:
         try:
             body = read()
             self._books.check_credits(body.get("byok_api_key"))
+            slot.caller = _caller(request, call, body)
             await call.pause()
             answer = carrier(call, body, slot)
         except BaseException:
@@ -66,6 +69,19 @@ class Desk:
         call.bill = bill
         slot.settle(call.request_id, bill, media_type, content)
         return Response(content, media_type=media_type)
+
+
+def _caller(request: Request, call: Call, body: Body) -> Caller:
+    """Who asks; a session is named in `additional_params` or in a header."""
+    params = body.get("additional_params")
+    session = params.get("session_id") if isinstance(params, dict) else None
+    if session is None:
+        session = request.headers.get("x-session-id") or None
+    elif not isinstance(session, str) or not writable(session):
+        place = ("body", "additional_params", "session_id")
+        raise invalid([(place, "Input should be a valid string", "string_type")])
+    host = request.client.host if request.client else None
+    return Caller(call.key.masked if call.key else None, session or None, host)
 
 
 def _replay(answer: Remembered) -> ASGIApp:

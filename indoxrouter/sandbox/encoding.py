@@ -1,6 +1,7 @@
 """Values to bytes, as they go over the wire."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 DONE = b"data: [DONE]\n\n"
@@ -12,6 +13,21 @@ def to_json(value: Any) -> bytes:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate in a prompt that is quoted
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+def exact_json(value: Any) -> bytes:
+    """The same for values that have Decimals in them: they are written with all their digits."""
+    return _exact(value).encode()
+
+
+def _exact(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{_exact(entry)}" for name, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_exact, value)) + "]"
+    return json.dumps(value)
 
 
 def event(value: Any) -> bytes:

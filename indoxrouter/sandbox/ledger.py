@@ -4,31 +4,21 @@ Amounts are whole 1e-12 US dollars. All of it runs on the server's event loop; o
 microseconds in memory and in a write-ahead log, so no thread is paid for.
 """
 
-import os
 import sqlite3
 import time
 from dataclasses import astuple, dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
-from os import PathLike
 from typing import Any
 
-from indoxrouter.sandbox.billing import Bill, dollars, pico
+from indoxrouter.sandbox.billing import Bill, exact_dollars
+from indoxrouter.sandbox.dates import day_of, time_on
+from indoxrouter.sandbox.entries import PastUsage, Payment
+from indoxrouter.sandbox.transactions import Transactions
 
-_SCHEMA = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
-CREATE TABLE IF NOT EXISTS charges (
-    id INTEGER PRIMARY KEY, request_id TEXT NOT NULL, at REAL NOT NULL, day TEXT NOT NULL,
-    endpoint TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
-    tokens_prompt INTEGER NOT NULL, tokens_completion INTEGER NOT NULL,
-    units INTEGER NOT NULL, cost INTEGER NOT NULL, byok INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS replays (
-    key TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, request_id TEXT NOT NULL,
-    media_type TEXT NOT NULL, body BLOB NOT NULL, complete INTEGER NOT NULL
-);
-"""
+_CHARGE = (
+    "INSERT INTO charges (request_id, at, day, endpoint, provider, model, tokens_prompt, tokens_completion,"
+    " units, cost, byok, requests, api_key, session_id, client_ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 @dataclass(frozen=True)
@@ -43,104 +33,55 @@ class Remembered:
     complete: bool  # SQLite's 0 or 1 when read back
 
 
-class Ledger:
-    """The books of one account."""
+@dataclass(frozen=True)
+class Caller:
+    """Who asked for a generation."""
 
-    def __init__(self, database: str | PathLike[str] | None, opening: Decimal) -> None:
-        if database is not None:
-            _make_private(database)
-        path = ":memory:" if database is None else os.fspath(database)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error:
-            self._db.close()
-            raise
-        spent = self._db.execute("SELECT coalesce(sum(cost), 0) FROM charges").fetchone()[0]
-        self._remaining = pico(opening) - spent
+    api_key: str | None = None  # masked
+    session_id: str | None = None
+    client_ip: str | None = None
+
+
+class Ledger:
+    """The books of one account: what was paid in, and what was charged."""
+
+    def __init__(self, db: sqlite3.Connection, opening: Decimal) -> None:
+        self._db = db
+        self.transactions = Transactions(db, opening)
+        halves = db.execute("SELECT coalesce(sum(cost / 1000000), 0), coalesce(sum(cost % 1000000), 0) FROM charges")
+        high, low = halves.fetchone()
+        self._spent: int = high * 1_000_000 + low
 
     @property
     def remaining(self) -> Decimal:
-        return Decimal(self._remaining) / 10**12
+        return self.transactions.total - exact_dollars(self._spent)
 
-    def settle(self, endpoint: str, request_id: str, bill: Bill, answer: Remembered | None) -> None:
+    def settle(self, endpoint: str, request_id: str, bill: Bill, caller: Caller, answer: Remembered | None) -> None:
         """Books a bill and remembers its answer, both or neither."""
-        now = time.time()
-        day = datetime.fromtimestamp(now, UTC).date().isoformat()
-        row = (
-            request_id,
-            now,
-            day,
-            endpoint,
-            bill.model.provider,
-            bill.model.id,
-            bill.tokens_prompt,
-            bill.tokens_completion,
-            bill.units,
-            bill.cost,
-            bill.byok,
-        )
+        now, model = time.time(), bill.model
+        tokens = (bill.tokens_prompt, bill.tokens_completion, bill.units)
+        row = (request_id, now, day_of(now), endpoint, model.provider, model.id, *tokens, bill.cost, bill.byok, 1)
         with self._db:  # commits, or rolls back
             self._db.execute("BEGIN")
-            self._db.execute("INSERT INTO charges VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._db.execute(_CHARGE, (*row, caller.api_key, caller.session_id, caller.client_ip))
             if answer is not None:
                 self._db.execute("INSERT INTO replays VALUES (?, ?, ?, ?, ?, ?)", astuple(answer))
-        self._remaining -= bill.cost
+        self._spent += bill.cost
 
     def remembered(self, key: str) -> Remembered | None:
         row = self._db.execute("SELECT * FROM replays WHERE key = ?", (key,)).fetchone()
         return Remembered(*row) if row else None
 
-    def usage(self, start: str | None, end: str | None) -> dict[str, Any]:
-        """The usage report of the days from start to end, both included."""
-        rows = self._db.execute(
-            "SELECT endpoint, provider, model, day, count(*), sum(cost), sum(tokens_prompt),"
-            " sum(tokens_completion) FROM charges WHERE day >= ? AND day <= ?"
-            " GROUP BY endpoint, provider, model, day ORDER BY day",
-            (start or "0000-00-00", end or "9999-99-99"),
-        ).fetchall()
-        total = _Sum()
-        groups: list[dict[str, _Sum]] = [{}, {}, {}, {}]
-        for *names, requests, cost, prompt, completion in rows:
-            total.add(requests, cost, prompt, completion)
-            for group, name in zip(groups, names, strict=True):
-                group.setdefault(name, _Sum()).add(requests, cost, prompt, completion)
-        endpoints, providers, models, days = groups
-        return {
-            "total_requests": total.requests,
-            "total_cost": dollars(total.cost),
-            "remaining_credits": float(self.remaining),
-            "total_tokens": total.tokens(),
-            "endpoints": {name: entry.report() for name, entry in endpoints.items()},
-            "providers": {name: entry.report() for name, entry in providers.items()},
-            "models": {name: entry.report() for name, entry in models.items()},
-            "daily_usage": [{"date": day, **entry.report()} for day, entry in days.items()],
-        }
+    def add_usage(self, entries: list[PastUsage]) -> None:
+        """Books what is said to have been used; it is paid from the same credits."""
+        with self._db:
+            self._db.execute("BEGIN")
+            for entry in entries:
+                head = ("past", time_on(entry.day), entry.day, entry.endpoint, entry.company, entry.model)
+                numbers = (entry.input_tokens, entry.output_tokens, 0, entry.pico, False, entry.requests)
+                self._db.execute(_CHARGE, (*head, *numbers, None, entry.session_id, entry.client_ip))
+        self._spent += sum(entry.pico for entry in entries)
 
-    def close(self) -> None:
-        self._db.close()
-
-
-class _Sum:
-    """Requests, cost and tokens, added up."""
-
-    def __init__(self) -> None:
-        self.requests = self.cost = self.prompt = self.completion = 0
-
-    def add(self, requests: int, cost: int, prompt: int, completion: int) -> None:
-        self.requests += requests
-        self.cost += cost
-        self.prompt += prompt
-        self.completion += completion
-
-    def tokens(self) -> dict[str, int]:
-        return {"input": self.prompt, "output": self.completion, "total": self.prompt + self.completion}
-
-    def report(self) -> dict[str, Any]:
-        return {"requests": self.requests, "cost": dollars(self.cost), "tokens": self.tokens()}
-
-
-def _make_private(database: str | PathLike[str]) -> None:
-    # SQLite gives its log files the mode of the database, so that this covers them too
-    os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
-    os.chmod(database, 0o600)
+    def add_credits(self, payment: Payment) -> dict[str, Any]:
+        """The new transaction."""
+        return self.transactions.add(payment)

@@ -2,20 +2,28 @@
 
 import asyncio
 import contextlib
+import datetime
 import logging
 import socket
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from decimal import Decimal
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 
 from indoxrouter.sandbox.app import App
+from indoxrouter.sandbox.entries import PastUsage, Payment
+from indoxrouter.sandbox.ledger import Ledger
 from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 
 HOST = "127.0.0.1"
 _KEEP_ALIVE = 75  # seconds; longer than clients keep idle connections
 _START_SECONDS = 10
+_ORDER_SECONDS = 10
+T = TypeVar("T")
 _LOGGERS = ("uvicorn.error", "uvicorn.access", "asyncio", "python_multipart.multipart")
 
 
@@ -102,6 +110,22 @@ class Sandbox:
     def reset_stats(self) -> None:
         self._running_app().counters.reset()
 
+    def add_credits(self, amount: Decimal | str | float, **facts: Any) -> dict[str, Any]:
+        """Puts US dollars on the account, and gives the transaction; the facts are fields of `Payment`."""
+        payment = Payment(amount=amount, **facts)
+        return self._in_the_books(lambda ledger: ledger.add_credits(payment))
+
+    def add_usage(self, date: datetime.date | str, **facts: Any) -> None:
+        """Books usage of a day, past or not, and its cost; the facts are fields of `PastUsage`."""
+        entry = PastUsage(date=date, **facts)
+        self._in_the_books(lambda ledger: ledger.add_usage([entry]))
+
+    def _in_the_books(self, write: Callable[[Ledger], T]) -> T:
+        app = self._running_app()
+        if self._server is None or self._thread is None:
+            raise RuntimeError("the sandbox is not running")
+        return self._server.call(lambda: write(app.ledger))
+
     def _running_app(self) -> App:
         if self._app is None:
             raise RuntimeError("the sandbox was not started")
@@ -165,6 +189,21 @@ class _Server(uvicorn.Server):
             self.ready.set()
             for logger in loggers:
                 logger.removeFilter(quiet)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Calls it on the server's event loop, where the books are kept."""
+        done: Future[T] = Future()
+
+        def fulfil() -> None:
+            try:
+                done.set_result(function())
+            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+                done.set_exception(error)
+
+        if self._loop is None:
+            raise RuntimeError("the sandbox is not running")
+        self._loop.call_soon_threadsafe(fulfil)
+        return done.result(_ORDER_SECONDS)
 
     def stop(self) -> None:
         self.should_exit = True

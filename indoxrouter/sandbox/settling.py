@@ -8,7 +8,8 @@ from starlette.requests import Request
 from indoxrouter.sandbox.billing import Bill
 from indoxrouter.sandbox.counters import Counters
 from indoxrouter.sandbox.errors import detail, named
-from indoxrouter.sandbox.ledger import Ledger, Remembered
+from indoxrouter.sandbox.ledger import Caller, Ledger, Remembered
+from indoxrouter.sandbox.tiers import Limits
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -16,9 +17,10 @@ REPLAYED = {"Idempotent-Replayed": "true"}
 class Bookkeeper:
     """Settles generations with the ledger and knows which keys are running."""
 
-    def __init__(self, ledger: Ledger, counters: Counters) -> None:
+    def __init__(self, ledger: Ledger, counters: Counters, limits: Limits) -> None:
         self.ledger = ledger
         self.counters = counters
+        self.limits = limits
         self._running: dict[str, bytes] = {}
 
     def open(self, request: Request, endpoint: str, raw: bytes, charged: bool) -> "Slot":
@@ -63,6 +65,7 @@ class Slot:
         self._key = key
         self._fingerprint = fingerprint
         self._charged = charged
+        self.caller = Caller()
         self.remembered: Remembered | None = None
         self.holds_key = False
 
@@ -77,7 +80,8 @@ class Slot:
         answer = None
         if self._key is not None:
             answer = Remembered(self._key, self._fingerprint, request_id, media_type, body, complete)
-        self._books.ledger.settle(self._endpoint, request_id, bill, answer)
+        self._books.ledger.settle(self._endpoint, request_id, bill, self.caller, answer)
+        self._books.limits.spend(bill.tokens_prompt + bill.tokens_completion)
         if not bill.byok:
             self._books.counters.count("charges")
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from indoxrouter.sandbox import Sandbox
+from indoxrouter.sandbox import Sandbox, database
 from indoxrouter.sandbox.auth import Tokens
 from indoxrouter.sandbox.errors import RouterError
+from indoxrouter.sandbox.keyring import KeyRing
 from indoxrouter.sandbox.settings import Settings
 
 from .sandbox_api import Api
@@ -183,13 +184,14 @@ def test_a_login_can_be_slow() -> None:
 
 
 def test_expired_tokens_are_forgotten_when_they_are_many() -> None:
-    tokens = Tokens(Settings(token_lifetime=0.001, jwt=False, refresh_tokens=False))
-    bearer = "Bearer " + tokens.login()["access_token"]
+    settings = Settings(api_key="k", token_lifetime=0.001, jwt=False, refresh_tokens=False)
+    tokens = Tokens(settings, KeyRing(database.opened(None), "k"))
+    bearer = "Bearer " + tokens.login("k")["access_token"]
     time.sleep(0.01)
     with pytest.raises(RouterError) as expired:
         tokens.check(bearer)
     for _ in range(10_002):
-        tokens.login()
+        tokens.login("k")
     with pytest.raises(RouterError) as forgotten:
         tokens.check(bearer)
     assert expired.value.body["detail"] == "Token has expired"

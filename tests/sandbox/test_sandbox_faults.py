@@ -296,7 +296,7 @@ def test_stats_count_and_are_reset(own: Api) -> None:
     assert stats == own.sandbox.stats()
     assert set(stats) == {
         *("logins", "refused_logins", "refreshes", "refused_refreshes", "tokens_issued", "unauthorized"),
-        *("charges", "replays", "cancelled_streams", "stopped_streams", "faults"),
+        *("rate_limited", "charges", "replays", "cancelled_streams", "stopped_streams", "stops", "faults"),
         *("running", "open_streams", "requests"),
     }
     assert (stats["logins"], stats["charges"], stats["unauthorized"], stats["running"]) == (1, 1, 1, 0)

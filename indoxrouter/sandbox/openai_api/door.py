@@ -1,6 +1,5 @@
 """The door of the OpenAI-compatible API: its key, its table of endpoints, its headers."""
 
-import hmac
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
@@ -16,11 +15,13 @@ from indoxrouter.sandbox.desk import JSON, Desk
 from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.errors import detail
 from indoxrouter.sandbox.gallery import Gallery
+from indoxrouter.sandbox.keyring import Key, KeyRing
 from indoxrouter.sandbox.openai_api.audio import OpenAIAudio
 from indoxrouter.sandbox.openai_api.files import OpenAIFiles
 from indoxrouter.sandbox.openai_api.generations import OpenAIGenerations
 from indoxrouter.sandbox.openai_api.ratelimits import RateLimits
 from indoxrouter.sandbox.settings import Settings
+from indoxrouter.sandbox.tiers import UNLIMITED
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 Header = tuple[bytes, bytes]
@@ -30,8 +31,9 @@ _CREATED = 1_735_689_600  # 2025-01-01
 class OpenAIDoor:
     """Endpoints by method and path, below the prefix."""
 
-    def __init__(self, settings: Settings, desk: Desk, gallery: Gallery) -> None:
+    def __init__(self, settings: Settings, keys: KeyRing, desk: Desk, gallery: Gallery) -> None:
         self._settings = settings
+        self._keys = keys
         self._rates = RateLimits()
         generations = OpenAIGenerations(settings, desk, gallery)
         audio = OpenAIAudio(desk)
@@ -50,15 +52,17 @@ class OpenAIDoor:
     def close(self) -> None:
         self._files.close()
 
-    def check(self, authorization: str | None) -> None:
-        """Refuses a call without the key, unless none is required."""
+    def check(self, authorization: str | None) -> Key | None:
+        """The key that is sent; a call without one is refused, unless none is required."""
+        scheme, _, written = (authorization or "").partition(" ")
+        key = self._keys.find(written.strip()) if scheme.lower() == "bearer" else None
         if not self._settings.openai_key_required:
-            return
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
+            return key
+        if scheme.lower() != "bearer" or not written.strip():
             raise detail(401, "You didn't provide an API key: send Authorization: Bearer KEY.")
-        if not hmac.compare_digest(key.strip().encode(errors="replace"), (self._settings.api_key or "").encode()):
+        if key is None:
             raise detail(401, "Incorrect API key provided.")
+        return self._keys.used(key)
 
     def headers(self, call: Call, *, stream: bool) -> list[Header]:
         """What an answer's head tells besides its request id."""
@@ -69,7 +73,7 @@ class OpenAIDoor:
                 found["x-litellm-model-id"] = blake2b(call.bill.model.id.encode(), digest_size=32).hexdigest()
                 if not stream:  # what a stream costs is known at its end
                     found["x-litellm-response-cost"] = str(dollars(call.bill.cost))
-        if self._settings.ratelimit_headers:
+        if self._settings.ratelimit_headers and self._settings.tier == UNLIMITED:  # else every answer has them
             bill = call.bill
             tokens = bill.tokens_prompt + bill.tokens_completion if bill else 0
             found |= self._rates.headers(time.monotonic(), tokens)
