@@ -26,6 +26,7 @@ COMPANIES = {
     "deepseek": "DeepSeek",
     "together": "Together AI",
 }
+DRAWS = "gemini-2.5-flash-image-preview"  # the chat model whose answers have images
 DALL_E_SIZES = ("1024x1024", "1792x1024", "1024x1792")
 _UNIT_SIZES = {"1KCharacters": 1000, "Minute": 60}
 GPT_IMAGE_SIZES = ("1024x1024", "1536x1024", "1024x1536", "auto")
@@ -51,6 +52,11 @@ class Model:
     @property
     def id(self) -> str:
         return f"{self.provider}/{self.name}"
+
+    @property
+    def draws(self) -> bool:
+        """Whether its chat answers have images without being asked for them."""
+        return self.name == DRAWS
 
     def row(self, number: int) -> dict[str, Any]:
         """The model as the catalogue endpoints show it."""
@@ -123,6 +129,7 @@ MODELS: tuple[Model, ...] = (
     *_text("anthropic", "claude-2", 100_000, 4_096, "0.008 0.024"),
     *_text("google", "gemini-1.5-flash", 1_000_000, 8_192, "0.000075 0.0003"),
     *_text("google", "gemini-1.5-pro", 2_000_000, 8_192, "0.00125 0.005"),
+    *_text("google", DRAWS, 32_768, 32_768, "0.0003 0.03"),
     *_priced("google", "imagen-3.0-generate-002", "image_generation", "Image", "0.03"),
     *_priced("google", "veo-3.0-generate-001", "video_generation", "Second", "0.4"),
     *_text("mistral", "mistral-large", 128_000, 4_096, "0.002 0.006"),

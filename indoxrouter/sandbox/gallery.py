@@ -2,7 +2,7 @@
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,8 @@ _RATIOS = {
 }
 _SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
 _MOST = 10  # images of one request
+_PREVIEW = 8  # how many times smaller a preview is
+IMAGE_TOKENS = 1290  # that an image in a chat counts, as Google's do
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,19 @@ class Picture:
 
     def base64(self) -> str:
         return base64.b64encode(self.png()).decode()
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """An image in a chat answer: its `url` or `b64_json`, and what it is drawn from."""
+
+    shape: dict[str, str]
+    picture: Picture
+
+    def preview(self) -> str:
+        """The same picture, small, in base64."""
+        width, height = self.picture.width // _PREVIEW, self.picture.height // _PREVIEW
+        return replace(self.picture, width=width, height=height).base64()
 
 
 class Gallery:
@@ -62,7 +77,11 @@ class Gallery:
         revised = {"revised_prompt": f"(sandbox) {prompt}"}
         return [self.show(picture, form, origin) | revised for picture in pictures]
 
-    def show(self, picture: Picture, form: str, origin: str) -> dict[str, Any]:
+    def illustrate(self, prompt: str, seed: Any, index: int, form: str, origin: str) -> Illustration:
+        picture = Picture(prompt, seed, index, *_RATIOS["1:1"])
+        return Illustration(self.show(picture, form, origin), picture)
+
+    def show(self, picture: Picture, form: str, origin: str) -> dict[str, str]:
         if form == "b64_json":
             return {form: picture.base64()}
         return {"url": self._shelf.keep(origin, "png", picture.png)}

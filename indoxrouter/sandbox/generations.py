@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
@@ -12,11 +13,12 @@ from indoxrouter.sandbox import answers, checks, shapes, writing
 from indoxrouter.sandbox.billing import Bill
 from indoxrouter.sandbox.call import Call
 from indoxrouter.sandbox.catalogue import Model, usable
+from indoxrouter.sandbox.conversation import Said
 from indoxrouter.sandbox.desk import JSON, Body, Carrier, Desk
 from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.errors import context_exceeded, detail, refused
-from indoxrouter.sandbox.gallery import Gallery
-from indoxrouter.sandbox.reply import TextReply
+from indoxrouter.sandbox.gallery import IMAGE_TOKENS, Gallery
+from indoxrouter.sandbox.reply import Choice, TextReply
 from indoxrouter.sandbox.settings import Settings
 from indoxrouter.sandbox.settling import Slot
 from indoxrouter.sandbox.streams import GENERATIONS
@@ -29,6 +31,7 @@ class Generations:
         self._seed = settings.answers == "seed"
         self._desk = desk
         self._gallery = gallery
+        self._chat_images = settings.chat_images
         self._shape = shapes.TEXT_SHAPES[settings.answers]
         self._stream = GENERATIONS[settings.streams]
         self.endpoints: dict[str, Callable[[Request], Awaitable[ASGIApp]]] = {
@@ -51,19 +54,39 @@ class Generations:
 
     def _chat(self, call: Call, body: Body, slot: Slot) -> ASGIApp:
         model = usable(body["model"], "chat")
-        return self._text(model, writing.chat(model, body["messages"], _params(body)), call, body, slot)
+        written = writing.chat(model, body["messages"], _params(body))
+        return self._text(model, written, Said.in_messages(body["messages"]).last, call, body, slot)
 
     def _completion(self, call: Call, body: Body, slot: Slot) -> ASGIApp:
         model = usable(body["model"], "chat", "text_completions")
-        return self._text(model, writing.completion(model, [body["prompt"]], _params(body)), call, body, slot)
+        written = writing.completion(model, [body["prompt"]], _params(body))
+        return self._text(model, written, body["prompt"], call, body, slot)
 
-    def _text(self, model: Model, written: writing.Written, call: Call, body: Body, slot: Slot) -> ASGIApp:
+    def _text(self, model: Model, written: writing.Written, prompt: str, call: Call, body: Body, slot: Slot) -> ASGIApp:
         chat, byok = "messages" in body, bool(body.get("byok_api_key"))
         asked, started = written.tokens_prompt, call.started
-        reply = TextReply(call.request_id, chat, model, model.name, written.choices, asked, byok, started)
+        choices = self._illustrated(model, written.choices, prompt, body, call.origin)
+        reply = TextReply(call.request_id, chat, model, model.name, choices, asked, byok, started)
         if body.get("stream"):
             return self._desk.stream(reply, self._stream, slot, call)
         return self._finish(slot, reply.bill(), call, self._shape(reply))
+
+    def _illustrated(self, model: Model, choices: list[Choice], prompt: str, body: Body, origin: str) -> list[Choice]:
+        """The choices, each text with an image if the model draws or images are asked for."""
+        params = _params(body)
+        if not model.draws and "image" not in (params.get("modalities") or ()):
+            return choices
+        limit = params.get("max_completion_tokens") or params.get("max_tokens")
+        illustrated = []
+        for choice in choices:
+            if choice.call is None and limit is not None and choice.size + IMAGE_TOKENS > limit:
+                choice = replace(choice, finish_reason="length")
+            elif choice.call is None:
+                form, seed = self._chat_images, params.get("seed")
+                image = self._gallery.illustrate(prompt, seed, choice.index, form, origin)
+                choice = replace(choice, images=(image,))
+            illustrated.append(choice)
+        return illustrated
 
     def _embeddings(self, call: Call, body: Body, slot: Slot) -> Response:
         model = usable(body["model"], "embeddings")

@@ -11,16 +11,18 @@ from indoxrouter.sandbox import logprobs
 from indoxrouter.sandbox.answers import tokens
 from indoxrouter.sandbox.billing import Bill
 from indoxrouter.sandbox.catalogue import Model
+from indoxrouter.sandbox.gallery import IMAGE_TOKENS, Illustration
 from indoxrouter.sandbox.tooling import ToolCall
 
 
 @dataclass(frozen=True)
 class Delta:
-    """What one event of a stream adds to a choice: a piece of its text, or of its tool call."""
+    """What one event of a stream adds to a choice: a piece of its text, or of its tool call, or an image."""
 
     choice: "Choice"
     text: str | None = None
     call: dict[str, Any] | None = None
+    image: Illustration | None = None
     place: int = 0  # among the choice's tokens
     offset: int = 0  # in the choice's text
     tokens: int = 1
@@ -28,13 +30,17 @@ class Delta:
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer of several: the tokens of a text, after an echo that costs nothing, or a tool call."""
+    """One answer of several: the tokens of a text, after an echo that costs nothing, or a tool call.
+
+    Images come after the text.
+    """
 
     index: int
     pieces: list[str]
     finish_reason: str
     echo: str = ""
     call: ToolCall | None = None
+    images: tuple[Illustration, ...] = ()
     top: int | None = None  # how many log probabilities are told for each token; None: none, not even its own
 
     @classmethod
@@ -51,7 +57,7 @@ class Choice:
 
     @property
     def size(self) -> int:
-        return len(self.pieces) + (self.call is not None)
+        return len(self.pieces) + (self.call is not None) + IMAGE_TOKENS * len(self.images)
 
     @property
     def text(self) -> str:
@@ -70,10 +76,12 @@ class Choice:
         for place, piece in enumerate(self.pieces):
             yield Delta(self, piece, place=place, offset=offset)
             offset += len(piece)
+        for image in self.images:
+            yield Delta(self, image=image, tokens=IMAGE_TOKENS)
 
     def logprobs(self, chat: bool, delta: Delta | None = None) -> dict[str, Any] | None:
         """Those of the whole text, or of one piece of it."""
-        if self.top is None or self.call is not None or (delta and not delta.tokens):
+        if self.top is None or self.call is not None or (delta and (delta.image or not delta.tokens)):
             return None
         pieces = self.pieces if delta is None else [delta.text or ""]
         place, offset = (0, len(self.echo)) if delta is None else (delta.place, delta.offset)

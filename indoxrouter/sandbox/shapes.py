@@ -36,6 +36,7 @@ def envelope(
 def text_envelope(reply: TextReply) -> dict[str, Any]:
     """The standard envelope of the first choice; all of them stand in the raw response."""
     call = reply.choices[0].call
+    images = [image.shape for image in reply.choices[0].images]
     return envelope(
         reply.request_id,
         reply.bill(),
@@ -44,7 +45,7 @@ def text_envelope(reply: TextReply) -> dict[str, Any]:
         reply.created,
         raw_response=openai(reply),
         finish_reason=reply.finish_reason,
-        images=None,
+        images=images or None,
         **({"tool_calls": [call.shape()]} if call else {}),
     )
 
@@ -63,10 +64,11 @@ def openai(reply: TextReply, *, cost: bool = True) -> dict[str, Any]:
 
 def _choice(choice: Choice, chat: bool) -> dict[str, Any]:
     shape = {"index": choice.index, "finish_reason": choice.finish_reason, "logprobs": choice.logprobs(chat)}
+    images = {"images": [image.shape for image in choice.images]} if choice.images else {}
     if not chat:
-        return shape | {"text": choice.text}
+        return shape | {"text": choice.text} | images
     if choice.call is None:
-        return shape | {"message": {"role": "assistant", "content": choice.text}}
+        return shape | {"message": {"role": "assistant", "content": choice.text} | images}
     return shape | {"message": {"role": "assistant", "content": None, "tool_calls": [choice.call.shape()]}}
 
 
@@ -81,7 +83,10 @@ def hub(reply: TextReply) -> dict[str, Any]:
         "provider": reply.model.provider,
         "duration_ms": round((perf_counter() - reply.started) * 1000, 3),
         "status": status,
-        "output": [hub_item(reply, choice.text, choice.call, status)],
+        "output": [
+            hub_item(reply, choice.text, choice.call, status),
+            *(hub_image(reply, place, image.shape) for place, image in enumerate(choice.images, 1)),
+        ],
         "usage": reply.bill().hub_usage(),
     }
 
@@ -94,6 +99,11 @@ def hub_item(reply: TextReply, text: str, call: ToolCall | None, status: str) ->
     content = {"type": "output_text", "text": text, "annotations": []}
     message = {"id": "msg_" + reply.request_id, "type": "message", "status": status}
     return message | {"role": "assistant", "content": [content]}
+
+
+def hub_image(reply: TextReply, place: int, shape: dict[str, str], status: str = "completed") -> dict[str, Any]:
+    """An image as the item of the hub's `output` at a place."""
+    return {"id": f"ig_{place}_{reply.request_id}", "type": "image_generation_call", "status": status, **shape}
 
 
 def the_one(reply: TextReply) -> Choice:

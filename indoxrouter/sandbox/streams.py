@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from indoxrouter.sandbox.encoding import DONE, event, to_json
 from indoxrouter.sandbox.errors import refused
+from indoxrouter.sandbox.gallery import Illustration
 from indoxrouter.sandbox.reply import Choice, TextReply
-from indoxrouter.sandbox.shapes import FINGERPRINT, hub_item, the_one
+from indoxrouter.sandbox.shapes import FINGERPRINT, hub_image, hub_item, the_one
 
 
 class Generation(Protocol):
@@ -42,8 +43,11 @@ class Chunks:
     def piece(self, reply: TextReply, index: int) -> bytes:
         delta = reply.deltas[index]
         choice = delta.choice
-        added = {"tool_calls": [delta.call]} if delta.call else {"content": delta.text}
-        shape: dict[str, Any] = {"delta": added} if reply.chat else {"text": delta.text}
+        added: dict[str, Any] = {"tool_calls": [delta.call]} if delta.call else {"content": delta.text}
+        images = {"images": [delta.image.shape]} if delta.image else None
+        shape: dict[str, Any] = (
+            {"delta": images or added} if reply.chat else {"text": delta.text or "", **(images or {})}
+        )
         if choice.top is not None:
             shape["logprobs"] = choice.logprobs(reply.chat, delta)
         return self._event(reply, choice, shape)
@@ -102,6 +106,8 @@ class Typed:
 
     def piece(self, reply: TextReply, index: int) -> bytes:
         delta, call = reply.deltas[index], reply.choices[0].call
+        if delta.image is not None:
+            return self._image(reply, delta.image)
         if call is None:
             kind = "response.content_part.delta"
             return event({"type": kind, "output_index": 0, "content_index": 0, "delta": delta.text})
@@ -130,6 +136,24 @@ class Typed:
             DONE,
         ]
 
+    def _image(self, reply: TextReply, image: Illustration) -> bytes:
+        """The steps of drawing an image, in one piece; it is told by its URL, or in base64."""
+        place = reply.choices[0].images.index(image) + 1
+        begun, done = hub_image(reply, place, {}, "in_progress"), hub_image(reply, place, image.shape)
+        named = {"item_id": done["id"], "output_index": place}
+        url, data = image.shape.get("url"), image.shape.get("b64_json")
+        result = {"image_generation_call": {"id": done["id"], "url": url}} if url else {"data": data}
+        step, partial = "response.image_generation_call.", {"partial_image_b64": image.preview()}
+        steps: list[tuple[str, dict[str, Any]]] = [
+            ("response.output_item.added", {"output_index": place, "item": begun}),
+            (step + "in_progress", named),
+            (step + "generating", named),
+            (step + "partial_image", named | {"partial_image_index": 0} | partial),
+            (step + "completed", named | result),
+            ("response.output_item.done", {"output_index": place, "item": done}),
+        ]
+        return b"".join(event({"type": kind, **told}) for kind, told in steps)
+
     def _response(self, reply: TextReply, status: str) -> dict[str, Any]:
         return {
             "id": self.stream_id(reply),
@@ -153,7 +177,10 @@ class Bare:
         return []
 
     def piece(self, reply: TextReply, index: int) -> bytes:
-        text = reply.deltas[index].text or ""
+        delta = reply.deltas[index]
+        text = delta.text or ""
+        if delta.image is not None:
+            return event({"images": [delta.image.shape]})
         return b"data: " + text.encode() + b"\n\n" if index == 0 else b"data: " + to_json({"data": text}) + b"\n\n"
 
     def tail(self, _reply: TextReply, _count: int, _stopped: bool) -> list[bytes]:
