@@ -30,7 +30,10 @@ class SeveredError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens to one answer. `cut`, `drip` and `hang_after` count bytes of the body."""
+    """What happens to one answer. `cut`, `drip` and `hang_after` count bytes of the body.
+
+    `job_error` hits no answer: it is what the video job fails with that the request starts.
+    """
 
     delay: float = 0.0
     status: int | None = None
@@ -48,6 +51,7 @@ class Fault:
     error: Any = None
     expire: bool = False
     charge: bool | None = None
+    job_error: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("delay", "interval", "hang", "retry_after"):
@@ -63,6 +67,8 @@ class Fault:
         for name in ("expire", "charge"):
             if not isinstance(getattr(self, name), bool | None):
                 raise ValueError(f"{name} must be true or false")  # noqa: TRY004 - its value is wrong
+        if not isinstance(self.job_error, str | None):
+            raise ValueError("job_error must be text")  # noqa: TRY004 - its value is wrong
         if self.headers is not None and not isinstance(self.headers, Mapping):
             raise ValueError("headers must be an object")
         for name, value in (self.headers or {}).items():
