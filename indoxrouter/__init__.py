@@ -1,5 +1,6 @@
 """A thin client for a hosted LLM router: one API key, every provider's models, one bill."""
 
+from indoxrouter.account_records import AnalyticsEntry, ApiKey, Transaction
 from indoxrouter.async_client import AsyncClient
 from indoxrouter.client import Client, IndoxRouter
 from indoxrouter.errors import (
@@ -73,12 +74,15 @@ from indoxrouter.responses import (
     Usage,
 )
 from indoxrouter.streams import AsyncChatStream, ChatStream
+from indoxrouter.usage_rows import UsageRow, UsageRows, UsageTotals
 
 __version__ = "1.0.0"
 
 __all__ = [
     "APIError",
     "APITimeoutError",
+    "AnalyticsEntry",
+    "ApiKey",
     "AsyncChatStream",
     "AsyncClient",
     "AsyncOpenAI",
@@ -126,9 +130,13 @@ __all__ = [
     "SpeechResponse",
     "StreamError",
     "Timeout",
+    "Transaction",
     "TranscriptionResponse",
     "Usage",
     "UsageReport",
+    "UsageRow",
+    "UsageRows",
+    "UsageTotals",
     "UserInfo",
     "ValidationError",
     "VideoJob",

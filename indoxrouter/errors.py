@@ -31,10 +31,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
-
-if TYPE_CHECKING:
-    from indoxrouter.generation import RateLimit
+from typing import Any, Literal, TypeVar, cast
 
 Outcome = Literal["not_sent", "rejected", "unknown", "done"]
 """What is known of an attempt: nothing reached the server; it answered with an error; it may or
@@ -152,8 +149,8 @@ class PermissionDeniedError(APIError):
 class RateLimitError(APIError):
     """Too many requests; `retry_after` and `reset_time` say when to come back, where known."""
 
-    rate_limit: RateLimit | None = None
-    """What the server said of its limit, in headers or in the error's body."""
+    rate_limit: Any = None
+    """A RateLimit: what the server said of its limit, in headers or in the error's body; else None."""
 
 
 class InsufficientCreditsError(APIError):

@@ -6,7 +6,7 @@ import datetime
 import itertools
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -390,7 +390,7 @@ class TestAnalytics:
 
 
 class TestRateLimits:
-    BODY = {
+    BODY: ClassVar = {
         "success": False,
         "error": "RateLimitError",
         "message": "slow down",
