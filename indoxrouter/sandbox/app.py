@@ -20,6 +20,7 @@ from indoxrouter.sandbox.eventstream import EVENT_STREAM
 from indoxrouter.sandbox.faults import NO_FAULT, Fault, Orders, SeveredError, Transit
 from indoxrouter.sandbox.gallery import Gallery
 from indoxrouter.sandbox.generations import Generations
+from indoxrouter.sandbox.hosted_audio import HostedAudio
 from indoxrouter.sandbox.keyring import KeyRing
 from indoxrouter.sandbox.ledger import Ledger
 from indoxrouter.sandbox.logins import Logins
@@ -30,6 +31,7 @@ from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
 from indoxrouter.sandbox.settling import Bookkeeper
 from indoxrouter.sandbox.shelf import Shelf
 from indoxrouter.sandbox.tiers import Limits
+from indoxrouter.sandbox.videos import Videos
 
 _COUNTED = {401: "unauthorized", 429: "rate_limited"}
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -63,6 +65,7 @@ class App:
                     Models(settings, reports),
                     Account(settings, self.ledger, reports, self._keys, self._tokens),
                     Analytics(settings, reports),
+                    [*HostedAudio(settings, desk, shelf).endpoints, *Videos(settings, desk, shelf).endpoints],
                 ),
             ),
             *routes.openai(self._openai),

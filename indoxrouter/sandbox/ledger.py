@@ -68,6 +68,10 @@ class Ledger:
                 self._db.execute("INSERT INTO replays VALUES (?, ?, ?, ?, ?, ?)", astuple(answer))
         self._spent += bill.cost
 
+    def remember(self, answer: Remembered) -> None:
+        """Remembers an answer whose bill comes later, if at all."""
+        self._db.execute("INSERT INTO replays VALUES (?, ?, ?, ?, ?, ?)", astuple(answer))
+
     def remembered(self, key: str) -> Remembered | None:
         row = self._db.execute("SELECT * FROM replays WHERE key = ?", (key,)).fetchone()
         return Remembered(*row) if row else None

@@ -33,6 +33,7 @@ class Hosted:
     models: Models
     account: Account
     analytics: Analytics
+    media: list[Row]
 
 
 def hosted(settings: Settings, tokens: Tokens, endpoints: Hosted) -> list[BaseRoute]:
@@ -41,6 +42,7 @@ def hosted(settings: Settings, tokens: Tokens, endpoints: Hosted) -> list[BaseRo
     generations, analytics = endpoints.generations, endpoints.analytics
     known: list[Row] = [
         *(("POST", path, endpoint) for path, endpoint in generations.endpoints.items()),
+        *endpoints.media,
         ("POST", "chat/stop-stream/{stream_id}", generations.stop_stream),
         ("POST", "completions/stop-stream/{stream_id}", generations.stop_stream),
         ("GET", "models", models.models),

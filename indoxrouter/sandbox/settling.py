@@ -68,17 +68,24 @@ class Slot:
         self.caller = Caller()
         self.remembered: Remembered | None = None
         self.holds_key = False
+        self._answered = False
 
     @property
     def keyed(self) -> bool:
         return self._key is not None
+
+    def remember(self, request_id: str, media_type: str, body: bytes) -> None:
+        """Remembers the answer alone, of a request that is settled when what it started is done."""
+        if self._charged and self._key is not None:
+            self._books.ledger.remember(Remembered(self._key, self._fingerprint, request_id, media_type, body, True))
+        self._answered = True
 
     def settle(self, request_id: str, bill: Bill, media_type: str, body: bytes, complete: bool = True) -> None:
         """Charges the bill and remembers the answer, unless a fault says that nothing was carried out."""
         if not self._charged:
             return
         answer = None
-        if self._key is not None:
+        if self._key is not None and not self._answered:
             answer = Remembered(self._key, self._fingerprint, request_id, media_type, body, complete)
         self._books.ledger.settle(self._endpoint, request_id, bill, self.caller, answer)
         self._books.limits.spend(bill.tokens_prompt + bill.tokens_completion)
