@@ -67,8 +67,7 @@ def _place(path: StrPath) -> tuple[str, str | None]:
     folder, name = os.path.split(written)
     if name in ("", ".", "..") or os.path.isdir(written):
         folder, name = written, ""
-    folder = folder or "."
-    if not os.path.isdir(folder):
+    if not os.path.isdir(folder or "."):
         raise ValidationError(f"there is no folder {folder!r} to save in")
     return folder, name or None
 
