@@ -12,11 +12,12 @@ from indoxrouter.sandbox.call import Call
 from indoxrouter.sandbox.encoding import to_json
 from indoxrouter.sandbox.entries import writable
 from indoxrouter.sandbox.errors import HOSTED, invalid
-from indoxrouter.sandbox.eventstream import EVENT_STREAM, EventStream, OpenStreams, Replay
+from indoxrouter.sandbox.eventstream import EVENT_STREAM, EventStream, Replay
 from indoxrouter.sandbox.ledger import Caller, Remembered
 from indoxrouter.sandbox.reply import TextReply
 from indoxrouter.sandbox.settings import Settings
 from indoxrouter.sandbox.settling import REPLAYED, Bookkeeper, Slot
+from indoxrouter.sandbox.stopping import OpenStreams
 from indoxrouter.sandbox.streams import Generation
 
 JSON = "application/json"
@@ -30,7 +31,7 @@ class Desk:
     def __init__(self, settings: Settings, books: Bookkeeper) -> None:
         self._settings = settings
         self._books = books
-        self.open_streams = OpenStreams()
+        self.open_streams = OpenStreams(settings.stop_grace, books.counters)
 
     async def carry_out(
         self, request: Request, endpoint: str, raw: bytes, read: Callable[[], Body], carrier: Carrier

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
+from indoxrouter.sandbox.billing import Bill
 from indoxrouter.sandbox.counters import Counters
 from indoxrouter.sandbox.faults import Fault, SeveredError, wait_for_end
 from indoxrouter.sandbox.reply import TextReply
 from indoxrouter.sandbox.settling import Slot
+from indoxrouter.sandbox.stopping import OpenStreams
 from indoxrouter.sandbox.streams import Generation
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -26,34 +29,11 @@ def _body(body: bytes, *, more: bool = True) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
-class OpenStreams:
-    """The streams that can be stopped on request, by id."""
-
-    def __init__(self) -> None:
-        self._events: dict[str, asyncio.Event] = {}
-
-    def enter(self, stream_id: str | None) -> asyncio.Event:
-        event = asyncio.Event()
-        if stream_id is not None:
-            self._events[stream_id] = event
-        return event
-
-    def leave(self, stream_id: str | None) -> None:
-        self._events.pop(stream_id or "", None)
-
-    def stop(self, stream_id: str) -> bool:
-        event = self._events.get(stream_id)
-        if event is None:
-            return False
-        event.set()
-        return True
-
-
 class EventStream:
     """The answer to a streaming request, as an ASGI application.
 
     A stream that its client leaves is billed for the pieces that were sent; one that has sent none is
-    neither billed nor remembered.
+    neither billed nor remembered. One that is stopped is billed at that moment, whatever its client does.
     """
 
     def __init__(
@@ -75,31 +55,41 @@ class EventStream:
         self._counters = counters
         self._head = generation.head(reply)
         self._pieces = 0
+        self._count = 0  # of the pieces that were billed
         self._settled = False
         self._open = False
+        self._stopped = asyncio.Event()
+        self.id = generation.stream_id(reply)
+        self.status = "open"
+        self.bill: Bill | None = None  # what was charged
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        stream_id = self._generation.stream_id(self._reply)
-        stop = self._open_streams.enter(stream_id)
-        gone = asyncio.ensure_future(wait_for_end(receive))
+        self._open_streams.enter(self)
+        gone: asyncio.Future[Any] = asyncio.ensure_future(wait_for_end(receive))
         self._counters.move("open_streams", 1)
         self._open = True
         try:
             if self._fault.in_transit and self._fault.charged:
-                self._settle(len(self._reply.deltas))
+                self._settle(len(self._reply.deltas), "completed")
             await send({"type": "http.response.start", "status": 200, "headers": _headers(self._reply.request_id)})
-            await self._send_events(send, gone, stop)
+            await self._send_events(send, gone)
         finally:
             gone.cancel()
             self._settle_early()
             self._slot.close()
-            self._open_streams.leave(stream_id)
+            self._open_streams.leave(self)
             self._end()
 
-    async def _send_events(self, send: Send, gone: "asyncio.Future[None]", stop: asyncio.Event) -> None:
-        for number, event in enumerate(self._events(stop)):
-            # lets other requests run, and shows whether the client is still there
-            await (asyncio.wait({gone}, timeout=self._delay) if self._delay and number else asyncio.sleep(0))
+    def stop(self) -> None:
+        """Ends the text where it is."""
+        if not self._settled:
+            self._counters.count("stopped_streams")
+            self._settle(self._pieces, "stopped")
+            self._stopped.set()
+
+    async def _send_events(self, send: Send, gone: "asyncio.Future[Any]") -> None:
+        for number, (count, event) in enumerate(self._events()):
+            await self._pause(gone if number else None)
             if gone.done():
                 self._settle_early()
                 self._end()
@@ -110,28 +100,35 @@ class EventStream:
                 self._end()
                 await send(_body(self._fault.error_bytes(), more=False))
                 return
+            if count > self._count and self._stopped.is_set():
+                continue  # a piece that was to be sent next when the stream was stopped
             if number == self._fault.malformed:
                 await send(_body(self._fault.broken_bytes()))
+            self._pieces = count
             await send(_body(event))
-            self._pieces = max(0, min(number + 1 - len(self._head), len(self._reply.deltas)))
         self._end()
         await send(_body(b"", more=False))
 
-    def _events(self, stop: asyncio.Event) -> Iterator[bytes]:
-        """The events; the bill is settled before the first that tells the end."""
-        yield from self._head
-        count = 0
+    async def _pause(self, gone: "asyncio.Future[Any] | None") -> None:
+        """Lets other requests run and shows whether the client is still there; a stop ends the delay."""
+        if not self._delay or gone is None:
+            await asyncio.sleep(0)
+            return
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait((gone, stopped), timeout=self._delay, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+
+    def _events(self) -> Iterator[tuple[int, bytes]]:
+        """The events, each with the number of pieces up to it; the bill is settled before the first of the end."""
+        yield from ((0, event) for event in self._head)
         for index in range(len(self._reply.deltas)):
-            if stop.is_set():
+            if self._stopped.is_set():
                 break
-            yield self._generation.piece(self._reply, index)
-            count = index + 1
-        stopped = count < len(self._reply.deltas)
-        if stopped:
-            self._counters.count("stopped_streams")
+            yield index + 1, self._generation.piece(self._reply, index)
         if not self._settled:
-            self._settle(count, stopped=stopped)
-        yield from self._generation.tail(self._reply, count, stopped)
+            self._settle(len(self._reply.deltas), "completed")
+        stopped = self._stopped.is_set()
+        yield from ((self._count, event) for event in self._generation.tail(self._reply, self._count, stopped))
 
     def _end(self) -> None:
         if self._open:
@@ -140,18 +137,20 @@ class EventStream:
 
     def _settle_early(self) -> None:
         if not self._settled and self._pieces:
-            self._settle(self._pieces, cancelled=True)
+            self._settle(self._pieces, "cancelled")
 
-    def _settle(self, count: int, *, stopped: bool = False, cancelled: bool = False) -> None:
-        self._settled = True
+    def _settle(self, count: int, status: str) -> None:
+        self._settled, self._count, self.status = True, count, status
+        bill, cancelled = self._reply.bill(count), status == "cancelled"
+        self.bill = bill if self._slot.charged else None
         body = b""
         if self._slot.keyed:
             reply, generation = self._reply, self._generation
             events = [*self._head, *(generation.piece(reply, index) for index in range(count))]
             if not cancelled:
-                events += generation.tail(reply, count, stopped)
+                events += generation.tail(reply, count, status == "stopped")
             body = b"".join(events)
-        self._slot.settle(self._reply.request_id, self._reply.bill(count), EVENT_STREAM, body, not cancelled)
+        self._slot.settle(self._reply.request_id, bill, EVENT_STREAM, body, not cancelled)
         self._slot.close()
 
 

@@ -1,6 +1,5 @@
 """The hosted API's paid endpoints: chat, completion, embeddings and images."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -47,10 +46,10 @@ class Generations:
 
     async def stop_stream(self, request: Request) -> Response:
         stream_id = request.path_params["stream_id"]
-        if not self._desk.open_streams.stop(stream_id):
+        stopped = self._desk.open_streams.stop(stream_id)
+        if stopped is None:
             raise detail(404, f"No stream {stream_id} is open.")
-        await asyncio.sleep(0)
-        return Response(to_json({"success": True, "stream_id": stream_id}), media_type=JSON)
+        return Response(to_json(stopped), media_type=JSON)
 
     def _chat(self, call: Call, body: Body, slot: Slot) -> ASGIApp:
         model = usable(body["model"], "chat")

@@ -64,7 +64,7 @@ class Slot:
         self._endpoint = endpoint
         self._key = key
         self._fingerprint = fingerprint
-        self._charged = charged
+        self.charged = charged
         self.caller = Caller()
         self.remembered: Remembered | None = None
         self.holds_key = False
@@ -76,13 +76,13 @@ class Slot:
 
     def remember(self, request_id: str, media_type: str, body: bytes) -> None:
         """Remembers the answer alone, of a request that is settled when what it started is done."""
-        if self._charged and self._key is not None:
+        if self.charged and self._key is not None:
             self._books.ledger.remember(Remembered(self._key, self._fingerprint, request_id, media_type, body, True))
         self._answered = True
 
     def settle(self, request_id: str, bill: Bill, media_type: str, body: bytes, complete: bool = True) -> None:
         """Charges the bill and remembers the answer, unless a fault says that nothing was carried out."""
-        if not self._charged:
+        if not self.charged:
             return
         answer = None
         if self._key is not None and not self._answered:

@@ -134,24 +134,6 @@ def test_a_stream_that_is_left_before_its_text_is_neither_billed_nor_remembered(
     assert own.sandbox.stats()["charges"] == 1
 
 
-def test_a_typed_stream_can_be_stopped(typed: Api) -> None:
-    received = []
-    with typed.chat_stream() as answer:
-        for line in pieces(answer):
-            received.append(line)
-            if len(received) == 5:
-                stream_id = json.loads(received[0].removeprefix(b"data: "))["response"]["id"]
-                assert typed.post(f"chat/stop-stream/{stream_id}").json()["success"] is True
-    assert received[-1] == b"data: [DONE]"
-    response = json.loads(received[-2].removeprefix(b"data: "))["response"]
-    assert response["status"] == "incomplete"
-    assert response["incomplete_details"] == {"reason": "stopped"}
-    billed = typed.usage()["total_tokens"]["output"]
-    assert billed == response["usage"]["output_tokens"] == len(received) - 6
-    assert typed.sandbox.stats()["stopped_streams"] == 1
-    assert typed.post(f"completions/stop-stream/{stream_id}").status_code == 404
-
-
 def test_a_chunks_id_stops_nothing(slow: Api) -> None:
     with slow.chat_stream(max_tokens=4) as answer:
         first = json.loads(next(pieces(answer)).removeprefix(b"data: "))
