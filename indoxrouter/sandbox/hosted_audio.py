@@ -22,6 +22,7 @@ from indoxrouter.sandbox.shelf import Shelf
 from indoxrouter.sandbox.transcript import FORMATS, GRANULARITIES, Transcript
 
 _SPEECH = "audio/tts/generations"
+_TEXTS = ("model", "language", "prompt", "byok_api_key")
 
 
 class HostedAudio:
@@ -82,7 +83,8 @@ def _checked(fields: dict[str, Any]) -> Body:
     problems = list(_problems(fields, form, granularities))
     if problems:
         raise invalid(problems)
-    return fields | {"response_format": form, "granularities": granularities}
+    known = {name: fields.get(name) for name in _TEXTS}
+    return known | {"response_format": form, "granularities": granularities}
 
 
 def _granularities(text: Any) -> Any:
@@ -95,7 +97,7 @@ def _granularities(text: Any) -> Any:
 def _problems(fields: dict[str, Any], form: str, granularities: Any) -> Iterator[Problem]:
     if not fields.get("model"):
         yield ("body", "model"), "Field required", "missing"
-    for name in ("model", "language", "prompt", "byok_api_key"):
+    for name in _TEXTS:
         yield from checks.string(fields.get(name, ""), ("body", name))
     if form not in FORMATS:
         yield ("body", "response_format"), f"Input should be one of {', '.join(FORMATS)}", "enum"

@@ -32,7 +32,8 @@ class OpenAIAudio:
         raw = await request.body()
 
         def read() -> Body:
-            return checks.checked(checks.json_object(raw), checks.SPEECH, checks.MANNER)
+            body = checks.checked(checks.json_object(raw), checks.SPEECH, checks.MANNER)
+            return {name: body.get(name) for name in (*checks.SPEECH, *checks.MANNER)}
 
         return await self._desk.carry_out(request, "audio/tts/generations", raw, read, self._speak)
 
@@ -72,4 +73,4 @@ def _checked(fields: dict[str, Any]) -> Body:
     unknown = [name for name in granularities if name not in GRANULARITIES]
     if unknown:
         raise refused(f"A timestamp granularity is segment or word, not {unknown[0]}.", "timestamp_granularities")
-    return fields | {"response_format": form, "granularities": granularities}
+    return {"model": fields["model"], "response_format": form, "granularities": granularities}
