@@ -12,7 +12,7 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from indoxrouter import formats
 from indoxrouter.errors import APIError, public
@@ -68,7 +68,7 @@ def _media_in(answer: Any) -> Iterator[_FetchingAnswer | _FetchingGeneration]:
 class GeneratedImage(Encoded, _FetchingAnswer):
     """One image; `str()` is its URL, or its base64 text where there is none."""
 
-    NAME: ClassVar[str] = "image"
+    NAME = "image"
 
     url: str | None = None
     b64_json: str | None = field(default=None, repr=False)
@@ -126,7 +126,7 @@ class ImageResponse(Generation):
 class SpeechResponse(Medium, _FetchingGeneration):
     """Spoken text: the audio itself, or where to fetch it."""
 
-    NAME: ClassVar[str] = "speech"
+    NAME = "speech"
 
     content: bytes | None = field(default=None, repr=False)
     """The audio, if it came along; `audio` fetches it too."""
@@ -150,7 +150,7 @@ class SpeechResponse(Medium, _FetchingGeneration):
 class GeneratedVideo(Encoded, _FetchingAnswer):
     """One video; `str()` is its URL, or its base64 text where there is none."""
 
-    NAME: ClassVar[str] = "video"
+    NAME = "video"
 
     url: str | None = None
     b64_json: str | None = field(default=None, repr=False)

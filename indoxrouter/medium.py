@@ -37,7 +37,7 @@ class Medium:
 
     __slots__ = ()
     NAME: ClassVar[str]
-    """What it is; our own file names begin with it."""
+    """What it is; our own file names begin with it. Given without an annotation, it is no field."""
     url: str | None
 
     @public

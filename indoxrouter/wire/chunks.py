@@ -94,7 +94,7 @@ def _openai(body: dict[str, Any]) -> StreamEvent:
                 finish_reason=text(choice.get("finish_reason")),
                 tool_calls=objects(delta.get("tool_calls")) or None,
                 reasoning=text(delta.get("reasoning_content")) or text(delta.get("reasoning")),
-                images=images_in(delta.get("images")),
+                images=images_in(delta.get("images")) or images_in(choice.get("images")),
                 raw=body,
             )
         )

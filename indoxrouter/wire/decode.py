@@ -169,7 +169,7 @@ def _from_choices(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "data": content if isinstance(content, str) else _joined(content),
         "finish_reason": text(choice.get("finish_reason")),
-        "images": images_in(message.get("images")),
+        "images": images_in(message.get("images")) or images_in(choice.get("images")),
         "tool_calls": objects(message.get("tool_calls")) or None,
         "reasoning": text(message.get("reasoning_content")) or text(message.get("reasoning")),
     }
