@@ -31,6 +31,7 @@ from indoxrouter.errors import (
     Timeout,
     ValidationError,
 )
+from indoxrouter.events import CallEvent
 from indoxrouter.functions import (
     acompletion,
     aembedding,
@@ -89,6 +90,7 @@ __all__ = [
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
+    "CallEvent",
     "CatalogueEntry",
     "ChatChunk",
     "ChatCompletionChunk",

@@ -19,6 +19,7 @@ from indoxrouter.core.plan import Call
 from indoxrouter.core.probe import probe
 from indoxrouter.driver import show_log
 from indoxrouter.errors import IndoxRouterError, public
+from indoxrouter.events import CallEvent
 from indoxrouter.files import File
 from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
@@ -59,6 +60,7 @@ class AsyncClient(AsyncAccount):
         env_file: str | os.PathLike[str] | None = ".env",
         allow_insecure: bool = False,
         cache: MutableMapping[str, Any] | None = None,
+        on_event: Callable[[CallEvent], object] | None = None,
     ) -> None:
         settings = config.resolve(
             api_key,
@@ -78,6 +80,7 @@ class AsyncClient(AsyncAccount):
             env_file=env_file,
             allow_insecure=allow_insecure,
             cache=cache,
+            on_event=on_event,
         )
         self._start(settings)
 

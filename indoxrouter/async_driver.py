@@ -16,8 +16,22 @@ from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import Close, Emit, Grant, Next, Notify, Plan, Recall, Remember, Send, Sleep, Step, Token
-from indoxrouter.driver import from_cache, into_cache, log
+from indoxrouter.core.steps import (
+    Close,
+    Emit,
+    Grant,
+    Next,
+    Notify,
+    Plan,
+    Recall,
+    Remember,
+    Send,
+    Sleep,
+    Step,
+    Tell,
+    Token,
+)
+from indoxrouter.driver import from_cache, into_cache, log, tell
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.transports.with_aiohttp import AsyncTransport
 from indoxrouter.transports.with_requests import Transport
@@ -78,7 +92,7 @@ class AsyncDriver:
         """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
         try:
             step = plan.throw(why)
-            while isinstance(step, Close | Notify):
+            while isinstance(step, Close | Notify | Tell):
                 self._let_go(step)
                 step = next(plan)
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
@@ -96,7 +110,7 @@ class AsyncDriver:
                 return reply
             case Token():
                 return await self._grant(step)
-            case Close() | Notify():
+            case Close() | Notify() | Tell():
                 return self._let_go(step)
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
@@ -106,12 +120,14 @@ class AsyncDriver:
             case Remember():
                 return into_cache(self.settings, step.key, step.value)
 
-    def _let_go(self, step: Close | Notify) -> None:
+    def _let_go(self, step: Close | Notify | Tell) -> None:
         """What does not wait, so that it can follow a cancellation, or the end of the event loop."""
         if isinstance(step, Close):
             self._transport.close_reply(step.reply)
-        else:
+        elif isinstance(step, Notify):
             self._aside.send(step.request, step.seconds)
+        else:
+            tell(self.settings, step.event)
 
     async def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""

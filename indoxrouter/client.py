@@ -17,6 +17,7 @@ from indoxrouter.core.plan import Call
 from indoxrouter.core.probe import probe
 from indoxrouter.driver import Driver, show_log
 from indoxrouter.errors import IndoxRouterError, public
+from indoxrouter.events import CallEvent
 from indoxrouter.files import File
 from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
@@ -60,6 +61,7 @@ class Client(Account):
         env_file: str | os.PathLike[str] | None = ".env",
         allow_insecure: bool = False,
         cache: MutableMapping[str, Any] | None = None,
+        on_event: Callable[[CallEvent], object] | None = None,
     ) -> None:
         """Settings come from the arguments, then the environment, then `env_file`.
 
@@ -77,6 +79,7 @@ class Client(Account):
         proxy: its URL; unset: the environment's, except for loopback. verify: False, or a CA file.
         allow_insecure: permits plain http to another host than this one.
         cache: a dict, a diskcache.Cache …: identical requests are answered from it.
+        on_event: called with a CallEvent when a call has ended, in whatever thread or task it ran.
         """
         settings = config.resolve(
             api_key,
@@ -96,6 +99,7 @@ class Client(Account):
             env_file=env_file,
             allow_insecure=allow_insecure,
             cache=cache,
+            on_event=on_event,
         )
         self._start(settings)
 

@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 
 from indoxrouter import inputs
 from indoxrouter.errors import ConfigurationError, MissingKeyError
+from indoxrouter.events import CallEvent
 
 DEFAULT_BASE_URL = "https://api.indoxrouter.com/v1"
 Dialect = Literal["indox", "openai"]
@@ -51,6 +52,7 @@ class Settings:
     default_headers: Mapping[str, str] = field(repr=False)
     allow_insecure: bool
     cache: MutableMapping[str, Any] | None = field(default=None, repr=False)
+    on_event: Callable[[CallEvent], object] | None = field(default=None, repr=False)
 
     def current_key(self) -> str:
         """The API key; a callable is asked each time."""
@@ -78,7 +80,8 @@ def resolve(
     default_headers: Mapping[str, str] | None,
     env_file: str | os.PathLike[str] | None,
     allow_insecure: bool,
-    cache: MutableMapping[str, Any] | None,
+    cache: MutableMapping[str, Any] | None = None,
+    on_event: Callable[[CallEvent], object] | None = None,
 ) -> Settings:
     """Settings from arguments, then the environment, then `env_file`; nothing is written to either."""
     if dialect not in VARIABLES:
@@ -104,6 +107,7 @@ def resolve(
         default_headers=inputs.check_headers(default_headers or {}),
         allow_insecure=allow_insecure,
         cache=None if cache is None else inputs.cache(cache),
+        on_event=None if on_event is None else inputs.function("on_event", on_event),
     )
 
 

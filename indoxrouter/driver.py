@@ -15,8 +15,23 @@ from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import Close, Emit, Grant, Next, Notify, Plan, Recall, Remember, Send, Sleep, Step, Token
+from indoxrouter.core.steps import (
+    Close,
+    Emit,
+    Grant,
+    Next,
+    Notify,
+    Plan,
+    Recall,
+    Remember,
+    Send,
+    Sleep,
+    Step,
+    Tell,
+    Token,
+)
 from indoxrouter.errors import DeadlineExceededError
+from indoxrouter.events import CallEvent
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
 
@@ -75,7 +90,7 @@ class Driver:
         """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
         try:
             step = plan.throw(why)
-            while isinstance(step, Close | Notify):
+            while isinstance(step, Close | Notify | Tell):
                 self._carry_out(step)
                 step = next(plan)
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
@@ -100,6 +115,8 @@ class Driver:
                 return time.sleep(step.seconds)
             case Notify():
                 return self._aside.send(step.request, step.seconds)
+            case Tell():
+                return tell(self.settings, step.event)
             case Recall():
                 return from_cache(self.settings, step.key)
             case Remember():
@@ -148,6 +165,14 @@ class Driver:
             return spare
         login.landed(mine, token)
         return token
+
+
+def tell(settings: Settings, event: CallEvent) -> None:
+    try:
+        if settings.on_event is not None:
+            settings.on_event(event)
+    except Exception as error:  # noqa: BLE001 - the caller's own function: its failures cost no answer
+        log.warning("on_event failed: %s", type(error).__name__)
 
 
 def from_cache(settings: Settings, key: str) -> Any:

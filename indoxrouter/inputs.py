@@ -61,6 +61,12 @@ def cache(given: Any) -> Any:
     return given
 
 
+def function(name: str, given: Any) -> Any:
+    if not callable(given):
+        raise ConfigurationError(f"{name} must be callable, not {type(given).__name__}")
+    return given
+
+
 def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -21,7 +21,7 @@ from indoxrouter.sandbox import Sandbox
 PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
     *("errors", "generation", "formats", "money", "saving", "medium", "media", "responses", "records"),
-    *("account_records", "usage_rows", "inputs", "config", "options", "wire", "transports", "aside", "core"),
+    *("account_records", "usage_rows", "inputs", "events", "config", "options", "wire", "transports", "aside", "core"),
     *("files", "downloads", "account_calls", "calls", "streams", "account", "async_account", "driver", "async_driver"),
     *("client", "async_client"),
     *("openai_types", "openai_shapes", "openai_asks", "openai_streams", "openai_async", "openai_facade"),
@@ -57,7 +57,7 @@ def test_the_names_are_pinned() -> None:
         *("TranscriptionResponse", "GeneratedImage", "ChatChunk", "Usage", "RateLimit", "Attempt"),
         *("VideoResponse", "VideoJob", "GeneratedVideo"),
         *("ModelInfo", "UsageReport", "UserInfo", "CatalogueEntry", "ProviderEntry"),
-        *("UsageRow", "UsageRows", "UsageTotals", "ApiKey", "Transaction", "AnalyticsEntry"),
+        *("UsageRow", "UsageRows", "UsageTotals", "ApiKey", "Transaction", "AnalyticsEntry", "CallEvent"),
         *("OpenAI", "AsyncOpenAI", "ChatCompletionResponse", "ChatCompletionChunk", "Message"),
         *("completion", "acompletion", "text_completion", "embedding", "aembedding", "image_generation"),
         *("aimage_generation", "transcription", "speech", "batch_completion", "completion_cost"),
@@ -239,7 +239,7 @@ class TestSettings:
             Client("k", **bad)  # type: ignore[arg-type] # what it must refuse
 
     def test_what_comes_later_is_not_accepted_yet(self) -> None:
-        for name in ("on_event", "token_cache", "budget", "ledger"):
+        for name in ("token_cache", "budget", "ledger"):
             with pytest.raises(TypeError):
                 Client("k", **{name: None})  # type: ignore[arg-type] # what it must refuse
 

@@ -81,19 +81,23 @@ class Attempts:
                 self._count_repeat(request, error)
         raise ValidationError("no model to ask")
 
+    @property
+    def trail(self) -> tuple[Attempt, ...]:
+        return tuple(self._attempts)
+
     def broke_midway(self, error: IndoxRouterError, assembly: Assembly) -> None:
         """A stream that had begun failed: what was done and charged by then is not known."""
         error.outcome = "unknown"
         error.request_id = error.request_id or assembly.request_id
         self._attempts[-1] = replace(self._attempts[-1], outcome="unknown", why=_why(error))
-        assembly.attempts = tuple(self._attempts)
+        assembly.attempts = self.trail
 
     def signed(self, error: IndoxRouterError) -> IndoxRouterError:
         """The error with what every error of this call carries."""
         error.client_request_id = self.id
         error.outcome = error.outcome or "unknown"
         error.request_id = error.request_id or self.id
-        error.attempts = tuple(self._attempts)
+        error.attempts = self.trail
         return error
 
     def _as_the_server_takes_it(self, request: Request, n: int) -> Plan[Result]:
@@ -192,7 +196,7 @@ class Attempts:
             self._record(request, started, error.status_code, error.outcome or "unknown", error)
             raise
         self._record(request, started, reply.status, "done")
-        return Result(answer, request, origin.target, reply.headers, self.id, tuple(self._attempts))
+        return Result(answer, request, origin.target, reply.headers, self.id, self.trail)
 
     def _understood(
         self, request: Request, reply: Reply, limits: Limits, origin: Origin, token: AccessToken

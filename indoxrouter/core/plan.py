@@ -16,6 +16,7 @@ from indoxrouter.core.attempts import Attempts, Shared
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.steps import Plan, emit, recall, remember
 from indoxrouter.core.streaming import Feed
+from indoxrouter.core.telling import told
 from indoxrouter.errors import IndoxRouterError, ValidationError
 from indoxrouter.options import CallOptions
 from indoxrouter.wire import mock
@@ -61,6 +62,21 @@ def call(
         encoded(request, options.extra_body)  # bad input is found before anything is sent
     if not requests:
         raise ValidationError("no model to ask")
+    plan = _answered(requests, options, read, shared, attempts, assembly)
+    if shared.settings.on_event is None:
+        return (yield from plan)
+    return (yield from told(plan, requests[0], attempts, assembly, shared.settings.base_url, clock))
+
+
+def _answered(
+    requests: Sequence[Request],
+    options: CallOptions,
+    read: Callable[[Result], T],
+    shared: Shared,
+    attempts: Attempts,
+    assembly: Assembly | None,
+) -> Plan[T]:
+    """The answer from the server, from the cache, or from a mock."""
     try:
         if options.mock_response is not None:
             result = mock.answer(options.mock_response, requests[0], attempts.id)

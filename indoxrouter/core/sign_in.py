@@ -19,7 +19,7 @@ from indoxrouter.wire.failures import Origin, from_reply
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request
 
 _ABSENT = (404, 405)
-_LOGIN = Request("account", "POST", ())
+_LOGIN = Request("login", "POST", ())
 
 
 def acquire(settings: Settings, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:

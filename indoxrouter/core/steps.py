@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from indoxrouter.core.login import AccessToken
+from indoxrouter.events import CallEvent
 from indoxrouter.responses import ChatChunk
 from indoxrouter.wire.messages import HttpRequest, Reply
 
@@ -81,6 +82,13 @@ class Notify:
 
 
 @dataclass(slots=True)
+class Tell:
+    """Tell the caller's `on_event`; what that raises is the log's."""
+
+    event: CallEvent
+
+
+@dataclass(slots=True)
 class Recall:
     """Answer with what the client's cache holds under the key; None: nothing."""
 
@@ -99,7 +107,7 @@ class Closed(BaseException):
     """Thrown into a plan whose caller wants no more of it."""
 
 
-Step = Send | Next | Close | Sleep | Token | Emit | Notify | Recall | Remember
+Step = Send | Next | Close | Sleep | Token | Emit | Notify | Tell | Recall | Remember
 T = TypeVar("T")
 Plan = Generator[Step, Any, T]
 
@@ -133,6 +141,10 @@ def emit(chunk: ChatChunk | None) -> Plan[None]:
 
 def notify(request: HttpRequest, seconds: float) -> Plan[None]:
     yield Notify(request, seconds)
+
+
+def tell(event: CallEvent) -> Plan[None]:
+    yield Tell(event)
 
 
 def recall(key: str) -> Plan[Any]:

@@ -11,7 +11,17 @@ from indoxrouter.errors import Attempt
 from indoxrouter.wire.encoding import ACCEPTED
 
 Kind = Literal[
-    "chat", "completion", "embeddings", "image", "speech", "transcription", "video", "file", "catalogue", "account"
+    "chat",
+    "completion",
+    "embeddings",
+    "image",
+    "speech",
+    "transcription",
+    "video",
+    "file",
+    "catalogue",
+    "account",
+    "login",
 ]
 
 
