@@ -135,7 +135,12 @@ def keys(world: World) -> list[str | None]:
 
 
 def models(world: World) -> list[str]:
-    return [json.loads(request.body or b"{}")["model"] for request in world.sent]
+    return [body_of(request)["model"] for request in world.sent]
+
+
+def body_of(request: HttpRequest) -> Any:
+    assert isinstance(request.body, bytes)
+    return json.loads(request.body)
 
 
 class TestRetry:
@@ -487,7 +492,7 @@ class TestOptions:
     def test_extra_body_is_merged_at_the_top(self) -> None:
         world = World(GOOD)
         world.run(chat(), extra_body={"metadata": {"a": 1}, "model": "other"})
-        assert json.loads(world.sent[0].body or b"")["metadata"] == {"a": 1}
+        assert body_of(world.sent[0])["metadata"] == {"a": 1}
         assert models(world) == ["other"]
 
     @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from indoxrouter.errors import (
 from indoxrouter.options import CallOptions
 from indoxrouter.wire.bodies import encoded
 from indoxrouter.wire.failures import Origin, from_reply
-from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result
+from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result, Upload
 
 
 class Shared:
@@ -77,6 +77,8 @@ class Attempts:
             except IndoxRouterError as error:
                 last = n + 1 == len(requests)
                 if last or self._login_failed or not policy.may_fall_back(request, error, self._opted_in):
+                    raise
+                if _spent(request, error):
                     raise
                 self._count_repeat(request, error)
         raise ValidationError("no model to ask")
@@ -139,7 +141,7 @@ class Attempts:
             yield from sleep(wait)
             retry += 1
 
-    def _attempt(self, request: Request, body: bytes | None, headers: Mapping[str, str]) -> Plan[Result]:
+    def _attempt(self, request: Request, body: bytes | Upload | None, headers: Mapping[str, str]) -> Plan[Result]:
         """One answer: at the current path or, after a 404, an older one; with a fresh token after a 401."""
         paths = list(request.paths)
         not_there: APIError | None = None
@@ -150,8 +152,10 @@ class Attempts:
             except APIError as error:
                 failure = error
             if failure.status_code == 401:
-                grant = yield from self._fresh_token(grant, failure)
-            elif failure.status_code == 404 and len(paths) > 1:
+                grant = yield from self._fresh_token(grant, failure)  # for later calls, if not for this one
+                if _spent(request, failure):
+                    raise failure
+            elif failure.status_code == 404 and len(paths) > 1 and not _spent(request, failure):
                 not_there = failure
                 del paths[0]
             else:
@@ -179,7 +183,7 @@ class Attempts:
         return grant
 
     def _exchange(
-        self, request: Request, path: str, body: bytes | None, headers: Mapping[str, str], token: AccessToken
+        self, request: Request, path: str, body: bytes | Upload | None, headers: Mapping[str, str], token: AccessToken
     ) -> Plan[Result]:
         self._check_deadline()
         http = HttpRequest(request.method, f"{token.base}/{path}", self._headers(headers, token), body)
@@ -223,7 +227,7 @@ class Attempts:
         """Seconds to wait before the next try of the same model; None: there is none."""
         if retry >= self._retries or self._login_failed:
             return None
-        if not policy.may_repeat(request, error, repeated, self._opted_in):
+        if not policy.may_repeat(request, error, repeated, self._opted_in) or _spent(request, error):
             return None
         wait = policy.wait_before_retry(retry, error, self._clock.random())
         if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
@@ -289,6 +293,19 @@ _REFUSED_FIELD = (InvalidParametersError, ValidationError)
 def _why(error: IndoxRouterError) -> str:
     name = type(error).__name__
     return f"{name} ({error.code})" if error.code and error.code != name else name
+
+
+def _spent(request: Request, error: IndoxRouterError) -> bool:
+    """Whether the upload can't be sent again; then the error says so."""
+    if request.file is None or not request.file.source.spent:
+        return False
+    if _NOT_AGAIN not in error.message:
+        error.message += _NOT_AGAIN
+        error.args = (error.message,)
+    return True
+
+
+_NOT_AGAIN = "; it was not retried: the upload can't be read twice (pass a path or bytes)"
 
 
 def _idempotency(key: str | None) -> dict[str, str]:

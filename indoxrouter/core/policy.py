@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from indoxrouter.errors import IndoxRouterError, InsufficientCreditsError, RequestTimeoutError
+from indoxrouter.errors import IndoxRouterError, InsufficientCreditsError, RequestTimeoutError, ValidationError
 from indoxrouter.wire.messages import Kind, Request
 
 CONNECT = 15.0
@@ -59,6 +59,8 @@ def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_
     `repeated`: it was repeated after an unknown outcome before. `opted_in`: the caller gave an
     idempotency key, and so vouches for the server.
     """
+    if isinstance(error, ValidationError):
+        return False
     if error.outcome == "not_sent":
         return True
     if error.outcome not in ("rejected", "unknown") or not error.retryable:
@@ -70,6 +72,8 @@ def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_
 
 def may_fall_back(request: Request, error: IndoxRouterError, opted_in: bool) -> bool:
     """Whether the next model may be asked after `error`."""
+    if isinstance(error, ValidationError):
+        return False
     if error.outcome == "not_sent":
         return True
     if error.outcome == "rejected":

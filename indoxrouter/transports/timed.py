@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import time
 from contextvars import ContextVar
 from typing import Any
@@ -18,11 +19,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.wait import wait_for_read, wait_for_socket
 
 from indoxrouter import transports
 
 UNTIL: ContextVar[float] = ContextVar("until")
 """The monotonic time at which the request that is being sent must have its head."""
+_LARGE = 2**16
+"""Bytes that may not fit into the buffers on the way: sending them may have to wait."""
 
 
 class Reader(io.RawIOBase):
@@ -61,6 +65,8 @@ class _Head(http.client.HTTPResponse):
         buffered: Any = self.fp
         self.reader = Reader(buffered.detach(), sock)
         self.fp = io.BufferedReader(self.reader)
+        self.early = False
+        """Whether it came before the request was sent whole: what would follow on the connection is not known."""
 
     def begin(self) -> None:
         super().begin()
@@ -69,12 +75,14 @@ class _Head(http.client.HTTPResponse):
             super().begin()
         if self.reader.ended:
             raise http.client.IncompleteRead(b"")
+        self.will_close = self.will_close or self.early
 
 
 class _Timed:
     """What is added to urllib3's connections, to which `self` belongs too."""
 
     reader: Reader | None = None
+    half_sent = False
 
     def _new_conn(self: Any) -> socket.socket:
         """As urllib3 does it, but with one limit for all of a host's addresses together."""
@@ -111,15 +119,24 @@ class _Timed:
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             raise NewConnectionError(self, str(error)) from error
 
+    def request(self: Any, *args: Any, **kwargs: Any) -> None:
+        self.half_sent = True  # urllib3 goes on to read the answer where sending breaks
+        super().request(*args, **kwargs)  # type: ignore[misc] # urllib3's, by the classes below
+        self.half_sent = False
+
     def send(self: Any, data: Any) -> None:
         """Sending may take as long as the attempt: only connecting has a limit of its own."""
         if self.sock is None:
             self.connect()
         self.sock.settimeout(max(UNTIL.get() - time.monotonic(), 0.001))
-        super().send(data)  # type: ignore[misc] # urllib3's, by the classes below
+        if len(data) > _LARGE and not isinstance(self.sock, ssl.SSLSocket):  # TLS has readable bytes of its own
+            _send_unless_answered(self.sock, memoryview(data))
+        else:
+            super().send(data)  # type: ignore[misc] # urllib3's, by the classes below
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
         head = _Head(sock, *args, **kwargs)
+        head.early = self.half_sent
         self.reader = head.reader
         return head
 
@@ -127,6 +144,17 @@ class _Timed:
     def is_connected(self) -> bool:
         idle = self.reader is not None and time.monotonic() - self.reader.last > transports.IDLE_LIMIT
         return not idle and super().is_connected  # type: ignore[misc] # urllib3's, by the classes below
+
+
+def _send_unless_answered(sock: socket.socket, data: memoryview) -> None:
+    """Raises BrokenPipeError where the other side has answered, or left, before it had all of the data."""
+    while data:
+        if not wait_for_socket(sock, read=True, write=True, timeout=sock.gettimeout()):
+            raise TimeoutError("timed out")
+        if wait_for_read(sock, 0):
+            raise BrokenPipeError("answered early")
+        sock.settimeout(max(UNTIL.get() - time.monotonic(), 0.001))
+        data = data[sock.send(data) :]
 
 
 class _HttpPool(HTTPConnectionPool):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import os
 import ssl
 import time
@@ -21,10 +20,12 @@ from requests.certs import where  # type: ignore[attr-defined] # documented, but
 from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
-from indoxrouter.wire.messages import HttpRequest, Reply
+from indoxrouter.transports.aiohttp_body import Body
+from indoxrouter.transports.uploads import Outgoing
+from indoxrouter.wire.messages import HttpRequest, Reply, Source, Upload
 
 _LARGE = 2**20
-"""Bytes from which a body is given to aiohttp as a file, which it sends piece by piece."""
+"""Bytes from which a body is sent piece by piece."""
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)
 
 
@@ -39,16 +40,34 @@ class AsyncTransport:
 
     async def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
+        content = request.body
+        if isinstance(content, bytes) and len(content) > _LARGE:
+            content = Upload(b"", Source(content), b"")
+        if not isinstance(content, Upload):
+            return await self._send(request, content, until, connect)
+        outgoing = Outgoing(content, until)
+        body: Body | None = None
+        try:
+            await _opened(outgoing, until)
+            body = Body(outgoing)
+            return await self._send(request, body, until, connect)
+        except BaseException as error:
+            outgoing.close() if body is None else body.abort()
+            if not isinstance(error, NetworkError):
+                raise
+            failure = outgoing.failure or error
+        raise failure
+
+    async def _send(self, request: HttpRequest, body: bytes | Body | None, until: float, connect: float) -> Reply:
         session = await self._session()
         left = max(until - time.monotonic(), 0.001)
         sent: list[bool] = []
-        large = request.body is not None and len(request.body) > _LARGE
         try:
             async with asyncio.timeout(left):
                 response = await session.request(
                     request.method,
                     yarl.URL(request.url, encoded=True),
-                    data=io.BytesIO(request.body or b"") if large else request.body,
+                    data=body,
                     headers=request.headers,
                     proxy=self._proxy,
                     allow_redirects=False,
@@ -65,26 +84,30 @@ class AsyncTransport:
             failure = _failure(error, sent=bool(sent))
         else:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), response)
+            source = _Source(response, body if isinstance(body, Body) else None)
+            return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
         raise failure  # outside of the except clause: its cause holds headers, and is left behind
 
     async def next(self, reply: Reply, until: float) -> bytes:
         """The next bytes of the body, undecoded; b"" at its end."""
-        response: aiohttp.ClientResponse = reply.source
+        source: _Source = reply.source
         try:
             async with asyncio.timeout(until - time.monotonic()):
-                return await response.content.readany()
+                data = await source.response.content.readany()
         except _FAILURES as error:
-            if arrived := _arrived(response.content):
+            if arrived := _arrived(source.response.content):
                 return arrived
             failure = _failure(error, sent=True)
+        else:
+            if not data:
+                source.ended()
+            return data
         raise failure
 
     def close_reply(self, reply: Reply) -> None:
         """Does not wait, so that it can follow a cancellation."""
-        response: aiohttp.ClientResponse = reply.source
-        with contextlib.suppress(RuntimeError):  # its event loop may have ended, and the connection with it
-            response.close()
+        source: _Source = reply.source
+        source.close()
 
     async def close(self) -> None:
         """End the session of this event loop; those of other loops end with them."""
@@ -99,6 +122,40 @@ class AsyncTransport:
             held = self._sessions[loop] = _LoopSession(self._settings, self._ssl)
             await held.open()
         return held.session
+
+
+class _Source:
+    """The body of one answer, and of its request: an answer may come before that was sent whole."""
+
+    __slots__ = ("body", "response")
+
+    def __init__(self, response: aiohttp.ClientResponse, body: Body | None) -> None:
+        self.response = response
+        self.body = body
+
+    def ended(self) -> None:
+        if self.body is not None and self.body.complete:
+            self.body.let_go()
+        elif self.body is not None:
+            self.close()  # what follows on such a connection is not known
+
+    def close(self) -> None:
+        held = self.response.connection is not None
+        with contextlib.suppress(RuntimeError):  # its event loop may have ended, and the connection with it
+            self.response.close()
+        if self.body is not None:
+            self.body.abort() if held else self.body.let_go()
+
+
+async def _opened(outgoing: Outgoing, until: float) -> None:
+    try:
+        async with asyncio.timeout(until - time.monotonic()):
+            await asyncio.to_thread(outgoing.open)
+    except TimeoutError:
+        pass
+    else:
+        return
+    raise RequestTimeoutError("the file could not be opened in time", code="timeout", outcome="not_sent")
 
 
 class _LoopSession:

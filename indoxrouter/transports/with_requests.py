@@ -18,7 +18,8 @@ import urllib3
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.transports.timed import UNTIL, Reader, TimedAdapter
-from indoxrouter.wire.messages import HttpRequest, Reply
+from indoxrouter.transports.uploads import Outgoing
+from indoxrouter.wire.messages import HttpRequest, Reply, Upload
 
 
 class Transport:
@@ -33,11 +34,28 @@ class Transport:
 
     def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
+        if not isinstance(request.body, Upload):
+            size = len(request.body or b"") if request.method != "GET" else None
+            return self._send(request, request.body, size, until, connect)
+        outgoing = Outgoing(request.body, until)
+        try:
+            outgoing.open()
+            return self._send(request, iter(outgoing), outgoing.size, until, connect)
+        except NetworkError as error:
+            failure = outgoing.failure or error
+        finally:
+            outgoing.close()
+        raise failure
+
+    def _send(
+        self, request: HttpRequest, body: bytes | Iterator[bytes] | None, size: int | None, until: float, connect: float
+    ) -> Reply:
         prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
+        prepared.method, prepared.url = request.method, request.url
+        prepared.body = body
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
-        if request.method != "GET":
-            prepared.headers["Content-Length"] = str(len(request.body or b""))
+        if size is not None:
+            prepared.headers["Content-Length"] = str(size)
         UNTIL.set(until)
         left = max(until - time.monotonic(), 0.001)
         limits = urllib3.Timeout(total=left, connect=min(connect, left))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from indoxrouter.errors import Attempt
@@ -25,11 +25,38 @@ Kind = Literal[
 ]
 
 
+@dataclass(slots=True)
+class Source:
+    """Where the bytes of a file come from; a transport opens it for each attempt."""
+
+    origin: str | bytes | IO[bytes] = field(repr=False)
+    """A path, the bytes themselves, or what is open for reading them."""
+    name: str = "the file"
+    """For messages."""
+    start: int = 0
+    """Where reading begins in what is open already."""
+    once: bool = False
+    """Whether it can't be read a second time, as a pipe."""
+    spent: bool = False
+    """Whether it has been read and can't be again; the transport sets it."""
+
+
 class FilePart(NamedTuple):
     """The file of a multipart request."""
 
     name: str
-    content: bytes
+    source: Source
+    boundary: str
+    """Of all attempts: the same idempotency key goes with the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is sent without being held in memory: a file between two texts."""
+
+    head: bytes = field(repr=False)
+    source: Source
+    tail: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +131,7 @@ class HttpRequest:
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | Upload | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:

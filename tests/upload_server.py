@@ -1,0 +1,144 @@
+"""A server that decides how much of each upload it reads, and when it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from raw_server import ok
+
+Serve = Callable[["Taken"], object]
+
+
+@dataclass
+class Taken:
+    """One request whose head was read; what it does to its body is for the test to say."""
+
+    path: str
+    headers: dict[str, str] = field(repr=False)
+    """Names in lower case."""
+    connection: int
+    number: int
+    socket: socket.socket = field(repr=False)
+    reader: BinaryIO = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    whole: bool = False
+    """Whether the body came to its announced end."""
+
+    def read(self, most: int) -> int:
+        """Take so many bytes off the wire, as they come."""
+        data = self.reader.read(most)
+        self.body += data
+        return len(data)
+
+    def read_all(self) -> bytes:
+        if self.headers.get("transfer-encoding") == "chunked":
+            while size := int(self.reader.readline() or b"0", 16):
+                self.body += self.reader.read(size)
+                self.reader.readline()
+            self.whole = self.reader.readline() == b"\r\n"
+        else:
+            announced = int(self.headers["content-length"])
+            self.body += self.reader.read(announced - len(self.body))
+            self.whole = len(self.body) == announced
+        return self.body
+
+    def discard(self) -> None:
+        """Read on to wherever it ends, and keep nothing."""
+        while self.reader.read(65536):
+            pass
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    @property
+    def file(self) -> bytes:
+        """The bytes of the file's part, which comes first."""
+        boundary = self.headers["content-type"].partition("boundary=")[2].encode()
+        return self.body.partition(b"\r\n\r\n")[2].partition(b"\r\n--" + boundary)[0]
+
+
+class UploadServer:
+    """Serves each connection in a thread; where `serve` returns False the connection ends. Logins are answered."""
+
+    def __init__(self, serve: Serve, context: ssl.SSLContext | None = None) -> None:
+        self._serve = serve
+        self._context = context
+        self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
+        self.taken: list[Taken] = []
+        self.logins = 0
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+            assert not thread.is_alive(), "a connection of the upload server did not end"
+
+    def wait_until_closed(self, seconds: float = 2.0) -> bool:
+        """Whether the client drops every connection in time."""
+        end = time.monotonic() + seconds
+        while self._open and time.monotonic() < end:
+            time.sleep(0.01)
+        return not self._open
+
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                self._start(self._one, connection, self.connections)
+
+    def _one(self, connection: socket.socket, number: int) -> None:
+        self._open.add(connection)
+        with contextlib.suppress(OSError), connection:
+            used = self._context.wrap_socket(connection, server_side=True) if self._context else connection
+            with used, used.makefile("rb") as reader:
+                while (taken := self._head(used, reader, number)) is not None:
+                    if "/auth/" in taken.path:
+                        self.logins += 1
+                        taken.read_all()
+                        taken.send(ok({"access_token": f"token-{self.logins}"}))
+                        continue
+                    self.taken.append(taken)
+                    if self._serve(taken) is False:
+                        break
+        self._open.discard(connection)
+
+    def _head(self, connection: socket.socket, reader: Any, number: int) -> Taken | None:
+        line = reader.readline()
+        if not line:
+            return None
+        headers: dict[str, str] = {}
+        while field_line := reader.readline().decode("latin-1").rstrip("\r\n"):
+            name, _, value = field_line.partition(":")
+            headers[name.lower()] = value.strip()
+        return Taken(line.decode().split(" ")[1], headers, number, len(self.taken), connection, reader)
