@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,8 @@ _MASKS = ("*", "…", "...", "•", "●")
 """What servers put in place of what they hide."""
 _QUOTED = 8
 """Shorter texts are not looked for in other fields: they could stand there by chance."""
+_MOST = 20
+"""How many keys are looked for in other fields."""
 
 
 def api_keys(result: Result) -> list[ApiKey]:
@@ -88,24 +90,32 @@ def _key(row: dict[str, Any], *, created: bool) -> ApiKey:
 
 
 def _without_secrets(row: dict[str, Any]) -> dict[str, Any]:
-    """A copy in which keys are masked, the row's own also where other fields quote them.
+    """A copy in which keys are masked, also where other fields quote them.
 
     Without recursion: no answer is nested too deep for it.
     """
-    secrets = [key for name in _SECRETS if (key := text(row.get(name))) and len(key) >= _QUOTED and masked(key) != key]
     copy = row.copy()
     holders: list[dict[Any, Any] | list[Any]] = [copy]
+    secrets: set[str] = set()
     for holder in holders:
-        for place, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        for place, item in _items(holder):
             if isinstance(item, dict | list):
                 holder[place] = item.copy()
                 holders.append(holder[place])
-            elif isinstance(item, str):
+            elif place in _SECRETS and isinstance(item, str) and len(item) >= _QUOTED and len(secrets) < _MOST:
+                secrets.add(item)
+    for holder in holders:
+        for place, item in _items(holder):
+            if isinstance(item, str):
                 hidden = masked(item) if place in _SECRETS else item
                 for secret in secrets:
                     hidden = hidden.replace(secret, masked(secret))
                 holder[place] = hidden
     return copy
+
+
+def _items(holder: dict[Any, Any] | list[Any]) -> Iterable[tuple[Any, Any]]:
+    return holder.items() if isinstance(holder, dict) else enumerate(holder)
 
 
 def _transaction(row: Mapping[str, Any]) -> Transaction:

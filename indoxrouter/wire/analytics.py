@@ -163,8 +163,8 @@ def _count(value: Any) -> int | None:
     if type(value) is int:
         return value if 0 <= value <= _MOST else None
     if isinstance(value, Decimal | float):
-        whole = math.isfinite(value) and 0 <= value <= _MOST and value == int(value)
-        return int(value) if whole else None
+        finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+        return int(value) if finite and 0 <= value <= _MOST and value == int(value) else None
     return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else None
 
 
