@@ -78,7 +78,7 @@ class Attempts:
                 last = n + 1 == len(requests)
                 if last or self._login_failed or not policy.may_fall_back(request, error, self._opted_in):
                     raise
-                if _spent(request, error):
+                if policy.spent(request, error):
                     raise
                 self._count_repeat(request, error)
         raise ValidationError("no model to ask")
@@ -153,9 +153,9 @@ class Attempts:
                 failure = error
             if failure.status_code == 401:
                 grant = yield from self._fresh_token(grant, failure)  # for later calls, if not for this one
-                if _spent(request, failure):
+                if policy.spent(request, failure):
                     raise failure
-            elif failure.status_code == 404 and len(paths) > 1 and not _spent(request, failure):
+            elif failure.status_code == 404 and len(paths) > 1 and not policy.spent(request, failure):
                 not_there = failure
                 del paths[0]
             else:
@@ -227,7 +227,7 @@ class Attempts:
         """Seconds to wait before the next try of the same model; None: there is none."""
         if retry >= self._retries or self._login_failed:
             return None
-        if not policy.may_repeat(request, error, repeated, self._opted_in) or _spent(request, error):
+        if not policy.may_repeat(request, error, repeated, self._opted_in) or policy.spent(request, error):
             return None
         wait = policy.wait_before_retry(retry, error, self._clock.random())
         if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
@@ -293,19 +293,6 @@ _REFUSED_FIELD = (InvalidParametersError, ValidationError)
 def _why(error: IndoxRouterError) -> str:
     name = type(error).__name__
     return f"{name} ({error.code})" if error.code and error.code != name else name
-
-
-def _spent(request: Request, error: IndoxRouterError) -> bool:
-    """Whether the upload can't be sent again; then the error says so."""
-    if request.file is None or not request.file.source.spent:
-        return False
-    if _NOT_AGAIN not in error.message:
-        error.message += _NOT_AGAIN
-        error.args = (error.message,)
-    return True
-
-
-_NOT_AGAIN = "; it was not retried: the upload can't be read twice (pass a path or bytes)"
 
 
 def _idempotency(key: str | None) -> dict[str, str]:

@@ -81,6 +81,19 @@ def may_fall_back(request: Request, error: IndoxRouterError, opted_in: bool) -> 
     return error.status_code in UNKNOWN_FALLBACK_STATUSES and (opted_in or request.kind in REPEATABLE)
 
 
+def spent(request: Request, error: IndoxRouterError) -> bool:
+    """Whether the upload can't be sent again; `error`, after which it would have been, then says so."""
+    if request.file is None or not request.file.source.spent:
+        return False
+    if _NOT_AGAIN not in error.message:
+        error.message += _NOT_AGAIN
+        error.args = (error.message,)
+    return True
+
+
+_NOT_AGAIN = "; it was not retried: the upload can't be read twice (pass a path or bytes)"
+
+
 def wait_before_retry(retry: int, error: IndoxRouterError, random: float) -> float | None:
     """Seconds to wait before retry number `retry` (from 0); None: longer than anyone should wait."""
     if error.retry_after is not None:
