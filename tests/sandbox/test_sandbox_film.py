@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import av
 import pytest
 
-from indoxrouter.sandbox import film, mp4
+from indoxrouter.sandbox import film, h264, mp4
 from indoxrouter.sandbox.h264 import Frame
 
 PROMPT = "A red boat"
@@ -18,6 +18,14 @@ def decoded(content: bytes) -> list[Frame]:
     """The frames that FFmpeg's decoder makes of the file."""
     with av.open(io.BytesIO(content), "r") as container:
         return [planes(frame) for frame in container.decode(video=0)]
+
+
+def decoded_bare(frame: Frame, width: int, height: int) -> list[Frame]:
+    """The same picture twice, without a container that would tell its measures."""
+    units = [h264.sequence_parameters(width, height), h264.picture_parameters()]
+    units += [h264.picture(frame, number) for number in range(2)]
+    with av.open(io.BytesIO(b"".join(b"\0\0\0\1" + unit for unit in units)), "r", format="h264") as container:
+        return [planes(shown) for shown in container.decode(video=0)]
 
 
 def planes(frame: av.VideoFrame) -> Frame:
@@ -71,6 +79,14 @@ def test_samples_that_look_like_start_codes_survive(samples: bytes, measures: tu
 
     frame = Frame(rows(width, height), rows(width // 2, height // 2), rows(width // 2, height // 2))
     assert decoded(mp4.movie([frame, frame], width, height, 1)) == [frame, frame]
+    assert decoded_bare(frame, width, height) == [frame, frame]
+
+
+def test_pictures_in_succession_are_told_apart() -> None:
+    """Two IDR pictures in succession differ in idr_pic_id (7.4.3), or they would be one."""
+    frame = film.frame(PROMPT, None, 0, 32, 16, 0.5)
+    pictures = [h264.picture(frame, number) for number in range(3)]
+    assert pictures[0] != pictures[1] != pictures[2]
 
 
 def test_noise_is_decoded_as_it_is() -> None:
