@@ -160,6 +160,11 @@ class TestNewKeys:
         assert "canary" not in repr(key) + repr(key.raw)
         assert key.raw["message"] == f"Keep {MASKED}"
 
+    def test_a_key_that_begins_with_another(self) -> None:
+        for begin in (SECRET[:12], SECRET[:20]):
+            key = created({"api_key": SECRET, "token": begin, "message": f"Keep {SECRET} and {begin}"})
+            assert not any(part in key.raw["message"] for part in ("canary", SECRET[8:16], SECRET[16:24], begin))
+
     def test_a_deep_answer(self) -> None:
         deep: Any = SECRET
         for _ in range(50_000):

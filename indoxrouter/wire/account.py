@@ -104,11 +104,12 @@ def _without_secrets(row: dict[str, Any]) -> dict[str, Any]:
                 holders.append(holder[place])
             elif place in _SECRETS and isinstance(item, str) and len(item) >= _QUOTED and len(secrets) < _MOST:
                 secrets.add(item)
+    longest_first = sorted(secrets, key=len, reverse=True)  # one may begin with another
     for holder in holders:
         for place, item in _items(holder):
             if isinstance(item, str):
                 hidden = masked(item) if place in _SECRETS else item
-                for secret in secrets:
+                for secret in longest_first:
                     hidden = hidden.replace(secret, masked(secret))
                 holder[place] = hidden
     return copy
