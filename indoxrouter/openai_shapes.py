@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from indoxrouter.errors import APIError, Attempt, ModelNotFoundError
+from indoxrouter.generation import Generation
 from indoxrouter.media import ImageResponse, SpeechResponse
 from indoxrouter.openai_types import (
     ChatCompletionResponse,
@@ -25,7 +26,7 @@ from indoxrouter.openai_types import (
     Transcription,
 )
 from indoxrouter.records import CatalogueEntry
-from indoxrouter.responses import ChatResponse, EmbeddingResponse, Generation, TranscriptionResponse, Usage
+from indoxrouter.responses import ChatResponse, EmbeddingResponse, TranscriptionResponse, Usage
 from indoxrouter.wire import fields
 from indoxrouter.wire.fields import mapping, objects, text, whole
 from indoxrouter.wire.images import image_rows

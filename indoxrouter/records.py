@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from indoxrouter.responses import Answer
+from indoxrouter.generation import Answer
 
 
 @dataclass(slots=True)

@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     import numpy
 
 __all__ = [
-    "Answer",
     "Attempt",
     "ChatChunk",
     "ChatMessage",
     "ChatResponse",
     "CompletionResponse",
     "EmbeddingResponse",
-    "Generation",
     "RateLimit",
     "TranscriptionResponse",
     "Usage",

@@ -306,6 +306,10 @@ class TestG39WholeOrNotAtAll:
         with pytest.raises(ValidationError, match="exists already"):
             save("image-2.png")
         assert not (tmp_path / "dangling").exists()
+        monkeypatch.setattr(os, "replace", refuse)
+        with pytest.raises(ValidationError, match="Operation not permitted"):
+            save("new.png")
+        assert not (tmp_path / "new.png").exists(), "the name that was taken is given back"
 
 
 class TestSeveral:
