@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -67,6 +69,27 @@ def test_models_of_a_provider_and_of_a_kind(api: Api) -> None:
     assert api.get("models/groq/video_generation").json() == []
     slashed = "meta-llama/Llama-3.3-70B-Instruct-Turbo"
     assert api.get(f"models/together/{slashed}").json()["modelName"] == slashed
+
+
+@pytest.mark.parametrize(
+    ("kind", "one"),
+    [
+        ("text_completions", "openai/gpt-3.5-turbo-instruct"),
+        ("embeddings", "openai/text-embedding-3-small"),
+        ("image_generation", "openai/dall-e-3"),
+        ("text_to_speech", "openai/tts-1"),
+        ("speech_to_text", "openai/whisper-1"),
+        ("video_generation", "google/veo-3.0-generate-001"),
+    ],
+)
+def test_every_kind_of_model_is_listed_by_provider(api: Api, kind: str, one: str) -> None:
+    kinds = {kind, "chat"} if kind == "text_completions" else {kind}
+    found = []
+    for entry in api.get("models/").json():
+        rows = api.get(f"models/{entry['id']}/{kind}").json()
+        assert rows == [row for row in entry["models"] if row["type"] in kinds]
+        found += [row["name"] for row in rows]
+    assert one in found
 
 
 def test_the_seed_form_of_models_and_providers(api: Api) -> None:
@@ -184,6 +207,49 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         Sandbox(database=database).start()
     with pytest.raises(FileNotFoundError):
         Sandbox(database=tmp_path / "none" / "ledger").start()
+
+
+OLD = """
+    CREATE TABLE charges (
+        id INTEGER PRIMARY KEY, request_id TEXT NOT NULL, at REAL NOT NULL, day TEXT NOT NULL,
+        endpoint TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+        tokens_prompt INTEGER NOT NULL, tokens_completion INTEGER NOT NULL,
+        units INTEGER NOT NULL, cost INTEGER NOT NULL, byok INTEGER NOT NULL
+    );
+    INSERT INTO charges VALUES
+        (1, 'req_1', 1763640000.0, '2025-11-20', 'chat/completions', 'openai', 'openai/gpt-4o', 3, 4, 0, 5000, 0);
+"""
+
+
+def test_a_ledger_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    database = tmp_path / "ledger"
+    old = sqlite3.connect(database)
+    old.executescript(OLD)
+    old.close()
+    for calls in (1, 2):
+        with Sandbox(database=database) as sandbox, Api(sandbox) as api:
+            api.chat()
+            assert api.usage()["total_requests"] == calls + 1
+            assert api.usage(end_date="2025-11-20")["total_cost"] == 5e-09
+            assert api.get("user/transactions").json()["total_count"] == 1
+
+
+def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    database = tmp_path / "ledger"
+    new = sqlite3.connect(database)
+    new.execute("PRAGMA user_version = 99")
+    new.close()
+    with pytest.raises(ValueError, match="newer version"):
+        Sandbox(database=database).start()
+    process = subprocess.run(
+        [sys.executable, "-m", "indoxrouter.sandbox", "--database", str(database)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].endswith("the database was written by a newer version of the sandbox")
 
 
 def test_many_threads_are_all_billed_exactly(own: Api) -> None:
