@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from indoxrouter import config
 from indoxrouter.account import Planned
@@ -22,15 +22,19 @@ from indoxrouter.errors import IndoxRouterError, public
 from indoxrouter.events import CallEvent
 from indoxrouter.files import File
 from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
+from indoxrouter.portable import Portable
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.streams import AsyncChatStream
 from indoxrouter.wire.checks import IMAGE_SIZE, Messages, diagnose
+
+if TYPE_CHECKING:
+    from indoxrouter.async_driver import AsyncDriver
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=ChatResponse)
 
 
-class AsyncClient(AsyncAccount):
+class AsyncClient(Portable, AsyncAccount):
     """`Client` for asyncio, on aiohttp; each method is described there.
 
     One client may serve many tasks at once, in several event loops one after the other. A cancelled
@@ -38,6 +42,7 @@ class AsyncClient(AsyncAccount):
     """
 
     _calls: Calls
+    _driver: AsyncDriver
 
     @public
     def __init__(

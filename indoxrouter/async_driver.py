@@ -33,6 +33,7 @@ from indoxrouter.core.steps import (
 )
 from indoxrouter.driver import from_cache, into_cache, log, tell
 from indoxrouter.errors import DeadlineExceededError
+from indoxrouter.forking import renew_in_children
 from indoxrouter.transports.with_aiohttp import AsyncTransport
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
@@ -47,10 +48,21 @@ class AsyncDriver:
         self.settings = settings
         self.shared = Shared(settings)
         self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
-        self._transport = AsyncTransport(settings)
-        self._aside = Aside(Transport(settings))
+        self._connect()
+        renew_in_children(self)
+
+    def _connect(self) -> None:
+        self._transport = AsyncTransport(self.settings)
+        self._aside = Aside(Transport(self.settings))
         self._lock = threading.Lock()
         self._waiting: dict[Flight, list[asyncio.Future[None]]] = {}
+
+    def renew(self) -> object:
+        """For a forked child; returns what is its parent's."""
+        parents = (self._transport, self._aside, self._waiting)
+        self.shared.renew()
+        self._connect()
+        return parents
 
     async def close(self) -> None:
         await self._transport.close()

@@ -20,6 +20,7 @@ from indoxrouter.errors import IndoxRouterError, public
 from indoxrouter.events import CallEvent
 from indoxrouter.files import File
 from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
+from indoxrouter.portable import Portable
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.streams import ChatStream
 from indoxrouter.wire.checks import IMAGE_SIZE, Messages, diagnose
@@ -28,7 +29,7 @@ T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=ChatResponse)
 
 
-class Client(Account):
+class Client(Portable, Account):
     """A client of a hosted LLM router; one may serve many threads at once.
 
     Constructing it does no I/O: the first call logs in, and tokens are renewed ahead of their
@@ -39,6 +40,7 @@ class Client(Account):
     """
 
     _calls: Calls
+    _driver: Driver
 
     @public
     def __init__(

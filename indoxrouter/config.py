@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import ssl
 import urllib.request
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -58,8 +59,40 @@ class Settings:
         """The API key; a callable is asked each time."""
         return self.key if isinstance(self.key, str) else inputs.check_key(self.key())
 
+    def without_secrets(self) -> Settings:
+        """What may be written down: the key is found again in the environment, at the next login."""
+        password = self.proxy is not None and "@" in urlsplit(self.proxy).netloc
+        headers = {name: value for name, value in self.default_headers.items() if not _SECRETIVE.search(name)}
+        return replace(
+            self,
+            key=self.key and KeyOfEnvironment(VARIABLES[self.dialect][0]),
+            proxy=None if password else self.proxy,
+            default_headers=headers,
+            cache=None,
+            on_event=None,
+        )
+
     def with_base_url(self, base_url: str) -> Settings:
         return replace(self, base_url=inputs.check_base_url(base_url, self.allow_insecure or not self.key))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOfEnvironment:
+    """The key of a client that came out of a pickle."""
+
+    variable: str
+
+    def __call__(self) -> str:
+        if found := os.environ.get(self.variable):
+            return found
+        raise MissingKeyError(
+            f"no API key: a pickled client leaves its key behind; set {self.variable} in the environment "
+            "of the process that uses it"
+        )
+
+
+_SECRETIVE = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
+"""Names of headers that are not written down."""
 
 
 def resolve(

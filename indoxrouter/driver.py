@@ -32,6 +32,7 @@ from indoxrouter.core.steps import (
 )
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.events import CallEvent
+from indoxrouter.forking import renew_in_children
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
 
@@ -46,9 +47,20 @@ class Driver:
         self.settings = settings
         self.shared = Shared(settings)
         self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
-        self._transport = Transport(settings)
+        self._connect()
+        renew_in_children(self)
+
+    def _connect(self) -> None:
+        self._transport = Transport(self.settings)
         self._aside = Aside(self._transport)
         self._landing = threading.Condition()
+
+    def renew(self) -> object:
+        """For a forked child; returns what is its parent's."""
+        parents = (self._transport, self._aside)
+        self.shared.renew()
+        self._connect()
+        return parents
 
     def close(self) -> None:
         self._transport.close()

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from indoxrouter import config, inputs
 from indoxrouter.errors import RequestTimeoutError, ValidationError
+from indoxrouter.forking import renew_in_children
 from indoxrouter.openai_asks import client_settings
 from indoxrouter.openai_facade import AsyncOpenAI, OpenAI
 from indoxrouter.openai_streams import AsyncStream, Stream
@@ -65,6 +66,12 @@ class Shared(Generic[FacadeT]):
         self._make: type[FacadeT] = make
         self._made: OrderedDict[tuple[Any, ...], FacadeT] = OrderedDict()
         self._turn = threading.Lock()
+        renew_in_children(self)
+
+    def renew(self) -> object:
+        """For a forked child; its facades are kept apart by their process."""
+        self._turn = threading.Lock()
+        return None
 
     def of(self, server: Mapping[str, Any]) -> FacadeT:
         key = _meant(**server)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from indoxrouter.core.assembly import Assembly, State
+from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.steps import Closed, Emit, Plan
-from indoxrouter.errors import Attempt, IndoxRouterError, StreamError, public
-from indoxrouter.responses import ChatChunk, ChatResponse, Usage
+from indoxrouter.errors import IndoxRouterError, public
+from indoxrouter.held import Held
+from indoxrouter.responses import ChatChunk, ChatResponse
 from indoxrouter.wire.messages import Reply
 
 
@@ -27,96 +28,7 @@ class _AsyncDriver(Protocol):
     def abort(self, reply: Reply) -> None: ...
 
 
-class _Held:
-    """What both kinds of stream show. Looking never reads on."""
-
-    def __init__(self, plan: Plan[ChatResponse], assembly: Assembly) -> None:
-        self._plan = plan
-        self._assembly = assembly
-        self._response: ChatResponse | None = None
-        self._error: IndoxRouterError | None = None
-        self._closing = False
-        self._over = False
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.state}, {len(self.text)} characters so far>"
-
-    @property
-    def text(self) -> str:
-        """What has been handed out so far."""
-        return self._assembly.text
-
-    @property
-    def state(self) -> State:
-        """open, complete, truncated (the bytes ended early), failed, or cancelled (closed by us)."""
-        return self._assembly.state
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._assembly.usage
-
-    @property
-    def wire_usage(self) -> Mapping[str, Any]:
-        """`usage` as the server wrote it."""
-        return self._assembly.wire_usage
-
-    @property
-    def finish_reason(self) -> str | None:
-        return self._assembly.finish_reason
-
-    @property
-    def tool_calls(self) -> list[dict[str, Any]] | None:
-        """The tool calls, as far as their pieces have come."""
-        return self._assembly.tool_calls
-
-    @property
-    def request_id(self) -> str | None:
-        return self._assembly.request_id
-
-    @property
-    def cached(self) -> bool:
-        """Whether it comes from the client's cache, at no cost."""
-        return self._assembly.cached
-
-    @property
-    def attempts(self) -> tuple[Attempt, ...]:
-        return self._assembly.attempts
-
-    def _take(self, step: Emit | ChatResponse) -> ChatChunk | None:
-        """The next chunk; None at the end, and when the stream opens."""
-        if isinstance(step, Emit):
-            return step.chunk
-        self._over = True
-        self._response = step
-        return None
-
-    def _broke(self, error: BaseException) -> None:
-        """Something ended a step: an error of ours is the stream's own end, all else closes it."""
-        if isinstance(error, IndoxRouterError) and not self._closing:
-            self._error = error
-            self._over = True
-        else:
-            self._closing = True
-
-    def _ended(self) -> None:
-        """The plan has been told that nobody wants more."""
-        self._over = True
-        if self._assembly.state != "complete":
-            self._assembly.state = "cancelled"
-
-    def _unfinished(self, why: str, code: str) -> StreamError:
-        return StreamError(
-            why,
-            code=code,
-            partial=self.text,
-            request_id=self.request_id,
-            client_request_id=self._assembly.client_request_id,
-            attempts=self.attempts,
-            outcome="unknown",
-        )
-
-
-class ChatStream(_Held, Iterator[ChatChunk]):
+class ChatStream(Held, Iterator[ChatChunk]):
     """A streamed answer: iterate over its chunks, or read the finished answer, or both.
 
     `text, state, usage, finish_reason, tool_calls, request_id, attempts` show what has been handed
@@ -151,6 +63,8 @@ class ChatStream(_Held, Iterator[ChatChunk]):
 
     def close(self) -> None:
         """Drop the rest of the answer; closing again, or after its end, does nothing."""
+        if not self._is_ours():
+            return
         self._closing = True
         if not self._over and self._turn.locked() and self._assembly.reply is not None:
             self._driver.abort(self._assembly.reply)  # ends another thread's read at once
@@ -180,6 +94,8 @@ class ChatStream(_Held, Iterator[ChatChunk]):
         return self.response().raw_response
 
     def _step(self) -> ChatChunk | None:
+        if not self._is_ours() and self._error is not None:
+            raise self._error
         try:
             with self._turn:
                 if self._error is not None:
@@ -207,7 +123,7 @@ class ChatStream(_Held, Iterator[ChatChunk]):
                 self._turn.release()
 
 
-class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
+class AsyncChatStream(Held, AsyncIterator[ChatChunk]):
     """`ChatStream` for asyncio: `async for`, `async with`, `await s.response()`, `await s.close()`.
 
     `data`, `message` and `raw_response` are there once the stream has been read to its end.
@@ -238,11 +154,13 @@ class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
         await self.close()
 
     def __del__(self) -> None:
-        if not self._over:
+        if self._is_ours() and not self._over:
             self._driver.abandon(self._plan, Closed())
 
     async def close(self) -> None:
         """Drop the rest of the answer; closing again, or after its end, does nothing."""
+        if not self._is_ours():
+            return
         self._closing = True
         if not self._over and self._turn.locked() and self._assembly.reply is not None:
             self._driver.abort(self._assembly.reply)  # ends another task's read at once
@@ -277,6 +195,8 @@ class AsyncChatStream(_Held, AsyncIterator[ChatChunk]):
         raise self._unfinished("the stream is not finished: await response() first", "unfinished")
 
     async def _step(self) -> ChatChunk | None:
+        if not self._is_ours() and self._error is not None:
+            raise self._error
         try:
             async with self._turn:
                 if self._error is not None:

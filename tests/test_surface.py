@@ -20,9 +20,21 @@ from indoxrouter.sandbox import Sandbox
 
 PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
-    *("errors", "generation", "formats", "money", "saving", "medium", "media", "responses", "records"),
+    *("forking", "errors", "generation", "formats", "money", "saving", "medium", "media", "responses", "records"),
     *("account_records", "usage_rows", "inputs", "events", "config", "options", "wire", "transports", "aside", "core"),
-    *("files", "downloads", "account_calls", "calls", "streams", "account", "async_account", "driver", "async_driver"),
+    *(
+        "files",
+        "downloads",
+        "account_calls",
+        "calls",
+        "held",
+        "streams",
+        "portable",
+        "account",
+        "async_account",
+        "driver",
+        "async_driver",
+    ),
     *("client", "async_client"),
     *("openai_types", "openai_shapes", "openai_asks", "openai_streams", "openai_async", "openai_facade"),
     *("function_calls", "functions"),

@@ -50,6 +50,11 @@ class Shared:
         self.suspected_fields: Counter[str] = Counter()
         """How often a request was answered only without the field."""
 
+    def renew(self) -> None:
+        """For a forked child."""
+        self.login.renew()
+        self.bucket.renew()
+
 
 class Attempts:
     """One call's own deadline, trail of attempts and name."""

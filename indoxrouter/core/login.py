@@ -167,6 +167,12 @@ class Login:
             with self._lock:
                 self._fruitless.clear()
 
+    def renew(self) -> None:
+        """For a forked child: its parent's flight lands elsewhere. The token is good for both."""
+        self._lock = threading.Lock()
+        self._flight = None
+        self._unspent = None  # a refresh cookie that the parent may spend
+
     def _count_fruitless(self, now: float) -> None:
         self._fruitless.append(now)
         if len(self._fruitless) == FRUITLESS_LIMIT and now - self._fruitless[0] <= FRUITLESS_WINDOW:

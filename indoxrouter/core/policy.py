@@ -112,6 +112,10 @@ class RetryBucket:
         self._level = self.CAPACITY
         self._lock = threading.Lock()
 
+    def renew(self) -> None:
+        """For a forked child."""
+        self._lock = threading.Lock()
+
     def draw(self, error: IndoxRouterError) -> int:
         """What a retry after `error` takes; 0: the bucket is too empty for it."""
         cost = self.TIMEOUT_COST if isinstance(error, RequestTimeoutError) else self.COST

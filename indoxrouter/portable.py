@@ -1,0 +1,42 @@
+"""Clients that are copied, or pickled for another process: a new client with the same settings."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, Self, TypeVar
+
+from indoxrouter.config import Settings
+
+
+class _HasSettings(Protocol):
+    settings: Settings
+
+
+class Portable:
+    """This part of both clients. Logins and connections stay with the client that made them.
+
+    A pickle holds no secret: not the API key, which the other process takes from its environment at the first
+    login; not a proxy with a password, nor headers that look like keys; nor the cache and `on_event`.
+    """
+
+    _driver: _HasSettings
+
+    def _start(self, settings: Settings) -> None:
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (type(self), self._driver.settings.without_secrets())
+
+    def __copy__(self) -> Self:
+        return _made(type(self), self._driver.settings)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return _made(type(self), self._driver.settings)
+
+
+PortableT = TypeVar("PortableT", bound=Portable)
+
+
+def _made(cls: type[PortableT], settings: Settings) -> PortableT:
+    client = cls.__new__(cls)
+    client._start(settings)
+    return client

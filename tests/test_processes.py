@@ -1,0 +1,264 @@
+"""Rule 19: forked and spawned processes, pickles and copies of clients."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import pytest
+from clients import Client
+from raw_server import HOLD, STREAM_HEAD, RawServer, Seen, event, ok
+
+import indoxrouter
+from indoxrouter import AuthenticationError, OpenAI, StreamError
+from indoxrouter.sandbox import Sandbox
+
+KINDS = ("sync", "async")
+KEY = "key-of-the-tests"
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+def in_child(work: Callable[[], object], seconds: float = 20.0) -> None:
+    """Fork; the child works and reports by its exit status."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(int(seconds))
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException as error:  # noqa: BLE001 - the only way out of a forked child
+            os.write(2, f"in the child: {error!r}\n".encode())
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(child, 0)
+    assert ended == 0
+
+
+def asked_by(client: Any, who: str, times: int) -> list[str]:
+    """The questions whose answers were another's."""
+    texts = [f"{who} asks number {n}" for n in range(times)]
+    return [text for text in texts if text not in client.completion(text).data]
+
+
+async def asked_by_async(client: Any, who: str, times: int) -> list[str]:
+    answers = await asyncio.gather(*(client.completion(f"{who} asks number {n}") for n in range(times)))
+    return [answer.data for n, answer in enumerate(answers) if f"{who} asks number {n}" not in answer.data]
+
+
+class TestFork:
+    @pytest.mark.kinds("sync")
+    def test_19_parent_and_child_get_their_own_answers(self, sandbox: Sandbox) -> None:
+        with indoxrouter.Client(sandbox.api_key, sandbox.url) as client:
+            asked_by(client, "before", 3)  # so that there is a connection to share
+            wrong: list[str] = []
+            parent = threading.Thread(target=lambda: wrong.extend(asked_by(client, "parent", 60)))
+
+            def work() -> None:
+                assert asked_by(client, "child", 60) == []
+                client.close()
+
+            parent.start()
+            in_child(work)
+            parent.join()
+            assert wrong == []
+            assert asked_by(client, "after", 3) == []
+            assert sandbox.stats()["logins"] == 1
+
+    @pytest.mark.kinds("sync")
+    def test_19_a_fork_in_the_middle_of_everything_holds_no_lock(self) -> None:
+        """Locks that other threads hold in this moment are theirs alone: logins, retries, connections."""
+
+        def script(seen: Seen) -> Any:
+            return [0.02, ok({"data": seen.json()["prompt"], "finish_reason": "stop"})]
+
+        with RawServer(script) as server, indoxrouter.Client(KEY, server.url) as client:
+            ending = threading.Event()
+
+            def busy() -> None:
+                while not ending.is_set():
+                    client.completion("busy")
+
+            threads = [threading.Thread(target=busy) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            try:
+                for n in range(10):
+
+                    def work(n: int = n) -> None:
+                        assert client.completion(f"child {n}").data == f"child {n}"
+
+                    in_child(work)
+            finally:
+                ending.set()
+                for thread in threads:
+                    thread.join()
+
+    @pytest.mark.kinds("sync")
+    def test_19_a_fork_during_a_login_waits_for_no_landing(self) -> None:
+        def script(seen: Seen) -> Any:
+            if "/auth/" in seen.path:
+                time.sleep(0.4)
+                return [ok({"access_token": f"token-{seen.number}"})]
+            return [ok({"data": "fine"})]
+
+        with RawServer(script, logins=False) as server, indoxrouter.Client(KEY, server.url, deadline=5) as client:
+            first = threading.Thread(target=client.completion, args=("parent",))
+            first.start()
+            time.sleep(0.15)
+            in_child(lambda: client.completion("child"))
+            first.join()
+
+    @pytest.mark.kinds("sync")
+    def test_19_a_stream_stays_with_its_parent(self) -> None:
+        created = event({"type": "response.created", "response": {"id": "r"}})
+        pieces = [event({"type": "response.content_part.delta", "delta": text}) for text in ("one ", "two")]
+        done = event({"type": "response.done", "response": {"status": "completed"}})
+        actions = [STREAM_HEAD, created, pieces[0], 0.5, pieces[1], done, HOLD]
+        with RawServer(lambda _: actions) as server, indoxrouter.Client(KEY, server.url) as client:
+            stream = client.chat(HELLO, stream=True)
+            assert str(next(stream)) == "one "
+
+            def work() -> None:
+                with pytest.raises(StreamError, match="process"):
+                    next(stream)
+                with pytest.raises(StreamError, match="process"):
+                    stream.response()
+                stream.close()
+
+            in_child(work)
+            assert stream.data == "one two"
+            assert not [seen for seen in server.requests if "stop-stream" in seen.path]
+
+    @pytest.mark.kinds("sync")
+    def test_19_async_clients_in_parent_and_child(self, sandbox: Sandbox) -> None:
+        client = indoxrouter.AsyncClient(sandbox.api_key, sandbox.url)
+
+        async def parent() -> None:
+            assert await asked_by_async(client, "before", 3) == []
+            in_child(lambda: asyncio.run(child()))
+            assert await asked_by_async(client, "parent", 20) == []
+            await client.close()
+
+        async def child() -> None:
+            assert await asked_by_async(client, "child", 20) == []
+
+        asyncio.run(parent())
+
+    @pytest.mark.kinds("sync")
+    def test_19_functions_work_in_a_child(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("INDOX_ROUTER_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("INDOX_ROUTER_BASE_URL", sandbox.url)
+
+        def work() -> None:
+            indoxrouter.completion("openai/gpt-4o-mini", HELLO)
+
+        work()
+        in_child(work)
+
+
+def ask(client: Any, text: str) -> str:
+    """In a worker process."""
+    return str(client.completion(text).data)
+
+
+class TestPools:
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    @pytest.mark.kinds("sync")
+    def test_19_a_client_goes_to_workers_as_an_argument(
+        self, method: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("INDOX_ROUTER_API_KEY", sandbox.api_key)
+        context = multiprocessing.get_context(method)
+        texts = [f"question {n}" for n in range(12)]
+        with indoxrouter.Client(sandbox.api_key, sandbox.url) as client:
+            client.completion("so that there is a connection")
+            with ProcessPoolExecutor(2, mp_context=context) as pool:
+                answers = [*pool.map(ask, [client] * len(texts), texts)]
+        assert [text for text, answer in zip(texts, answers, strict=True) if text not in answer] == []
+
+    @pytest.mark.kinds("sync")
+    def test_19_a_worker_without_the_key_says_what_it_needs(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("INDOX_ROUTER_API_KEY", raising=False)
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            failure = pool.submit(ask, indoxrouter.Client(sandbox.api_key, sandbox.url), "x").exception(60)
+        assert isinstance(failure, AuthenticationError)
+        assert "INDOX_ROUTER_API_KEY" in str(failure)
+
+
+class TestPickles:
+    SETTINGS = (
+        ("timeout", 3.0),
+        ("deadline", 9.0),
+        ("max_retries", 5),
+        ("default_model", "a/b"),
+        ("fallback_models", ("c/d",)),
+        ("max_connections", 7),
+        ("auto_refresh", False),
+        ("verify", False),
+        ("proxy", "http://proxy.example:3128"),
+        ("default_headers", {"X-Team": "blue"}),
+    )
+
+    @pytest.mark.parametrize("cls", [indoxrouter.Client, indoxrouter.AsyncClient])
+    @pytest.mark.kinds("sync")
+    def test_19_the_settings_stay_and_the_secrets_do_not(self, cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = cls("key-canary-1", "https://router.example/v1", cache={"canary-2": "canary-3"}, **dict(self.SETTINGS))
+        pickled = pickle.dumps(client)
+        assert b"canary" not in pickled
+        monkeypatch.setenv("INDOX_ROUTER_API_KEY", "the-key-over-there")
+        again = pickle.loads(pickled)
+        assert type(again) is cls
+        assert again.base_url == client.base_url
+        found = again._driver.settings
+        assert {name: getattr(found, name) for name, _ in self.SETTINGS} == dict(self.SETTINGS)
+        assert found.current_key() == "the-key-over-there"
+
+    @pytest.mark.kinds("sync")
+    def test_19_passwords_and_keys_in_other_settings_do_not_stay_either(self) -> None:
+        client = indoxrouter.Client(
+            "canary-key",
+            proxy="http://user:canary-password@proxy.example:3128",
+            default_headers={"X-Gateway-Key": "canary-1", "X-Auth-Token": "canary-2", "X-Team": "b"},
+        )
+        pickled = pickle.dumps(client)
+        assert b"canary" not in pickled
+        assert b"X-Team" in pickled
+
+    @pytest.mark.kinds("sync")
+    def test_19_a_server_without_keys_needs_none_afterwards(self) -> None:
+        client = indoxrouter.Client(base_url="http://10.0.0.1:8000/v1", api_key="EMPTY", dialect="openai")
+        assert pickle.loads(pickle.dumps(client))._driver.settings.current_key() == ""
+
+    def test_19_a_copy_works_by_itself(self, sandbox: Sandbox) -> None:
+        with Client(sandbox.api_key, sandbox.url) as client:
+            original = getattr(client, "_client", client)
+            for other in (copy.copy(original), copy.deepcopy(original)):
+                assert other._driver.settings == original._driver.settings
+                assert other._driver is not original._driver
+
+    @pytest.mark.kinds("sync")
+    def test_19_the_openai_style_travels_too(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        pickled = pickle.dumps(OpenAI(api_key=sandbox.api_key, base_url=sandbox.openai_url))
+        assert sandbox.api_key.encode() not in pickled
+        monkeypatch.setenv("OPENAI_API_KEY", sandbox.api_key)
+        with pickle.loads(pickled) as client:
+            answer = client.chat.completions.create(model="openai/gpt-4o-mini", messages=HELLO)
+        assert answer.choices[0].message.content
