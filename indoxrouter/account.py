@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from indoxrouter.account_calls import AccountCalls
 from indoxrouter.account_records import AnalyticsEntry, ApiKey, Transaction
-from indoxrouter.core.attempts import Shared
 from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Plan
 from indoxrouter.errors import public
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo

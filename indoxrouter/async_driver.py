@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from indoxrouter.aside import Aside
 from indoxrouter.config import Settings
-from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.sign_in import acquire
 from indoxrouter.core.steps import (
     Close,

@@ -22,10 +22,10 @@ from indoxrouter import (
     config,
     options,
 )
-from indoxrouter.core.attempts import Shared
 from indoxrouter.core.login import AccessToken
 from indoxrouter.core.plan import call
 from indoxrouter.core.policy import Clock, RetryBucket, wait_before_retry
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Close, Grant, Next, Send, Sleep, Token
 from indoxrouter.options import CallOptions
 from indoxrouter.wire import hosted, hosted_account

@@ -5,19 +5,18 @@ Plans of steps, as everything here; nothing reads a clock or a socket.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from indoxrouter.config import Settings
 from indoxrouter.core import policy
 from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.exchange import Limits, begin, parsed, read, target_of
-from indoxrouter.core.login import AccessToken, Login
-from indoxrouter.core.policy import Clock, RetryBucket
+from indoxrouter.core.login import AccessToken
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Grant, Plan, sleep, token
 from indoxrouter.core.streaming import Feed
 from indoxrouter.errors import (
@@ -33,27 +32,6 @@ from indoxrouter.options import CallOptions
 from indoxrouter.wire.bodies import encoded
 from indoxrouter.wire.failures import Origin, from_reply
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result, Upload
-
-
-class Shared:
-    """What all calls of one client have in common."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.login = Login(settings.auto_refresh or settings.auth == "key")
-        self.bucket = RetryBucket()
-        self.possible_double_charges = 0
-        """Paid requests that were repeated although the first may have been carried out."""
-        self.refused_fields: set[str] = set()
-        """Fields that only we ask for, and that this server does not take."""
-        self.accepted_fields: set[str] = set()
-        self.suspected_fields: Counter[str] = Counter()
-        """How often a request was answered only without the field."""
-
-    def renew(self) -> None:
-        """For a forked child."""
-        self.login.renew()
-        self.bucket.renew()
 
 
 class Attempts:

@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 
 from indoxrouter.core import cache
 from indoxrouter.core.assembly import Assembly
-from indoxrouter.core.attempts import Attempts, Shared
+from indoxrouter.core.attempts import Attempts
 from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Plan, emit, recall, remember
 from indoxrouter.core.streaming import Feed
 from indoxrouter.core.telling import told

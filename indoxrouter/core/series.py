@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from indoxrouter.core.attempts import Shared
 from indoxrouter.core.plan import Call
 from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Plan, sleep
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.media import VideoJob
