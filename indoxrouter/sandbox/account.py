@@ -30,7 +30,7 @@ class Account:
     """Answers from the books of the one account that there is."""
 
     def __init__(self, settings: Settings, ledger: Ledger, reports: Reports, keys: KeyRing, tokens: Tokens) -> None:
-        self._seed = settings.answers == "seed"
+        self._answers = settings.answers
         self._tier = "enterprise" if settings.tier == UNLIMITED else settings.tier
         self._ledger = ledger
         self._reports = reports
@@ -88,7 +88,7 @@ class Account:
         return self._keys.get(queries.integer(request.path_params["key_id"], ("path", "key_id")))
 
     def _answer(self, request: Request, value: Any) -> Response:
-        answer = shapes.seed(value, Call.of(request).request_id) if self._seed else value
+        answer = shapes.wrapped(self._answers, value, Call.of(request).request_id)
         return Response(exact_json(answer), media_type="application/json")
 
 

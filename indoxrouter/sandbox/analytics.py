@@ -20,7 +20,7 @@ class Analytics:
     """Rows of the reports, in the configured envelope."""
 
     def __init__(self, settings: Settings, reports: Reports) -> None:
-        self._seed = settings.answers == "seed"
+        self._answers = settings.answers
         self._envelope = settings.analytics_envelope
         self._reports = reports
 
@@ -39,7 +39,7 @@ class Analytics:
 
     def _answer(self, request: Request, rows: list[dict[str, Any]]) -> Response:
         value = rows if self._envelope == "list" else {self._envelope: rows}
-        answer = shapes.seed(value, Call.of(request).request_id) if self._seed else value
+        answer = shapes.wrapped(self._answers, value, Call.of(request).request_id)
         return Response(exact_json(answer), media_type="application/json")
 
 

@@ -39,7 +39,7 @@ class PastUsage:
                 _check_text(name, getattr(self, name))
         for name, least in (("requests", 1), ("input_tokens", 0), ("output_tokens", 0)):
             _check_count(name, getattr(self, name), least)
-        _ = self.day, self.pico
+        _ = self.day, self.pico  # both refuse what they cannot read
 
     @property
     def day(self) -> str:
@@ -51,11 +51,12 @@ class PastUsage:
 
     @property
     def pico(self) -> int:
-        if self.cost is not None:
-            return pico(_amount("cost", self.cost))
-        if self.model not in _KNOWN:
-            raise ValueError(f"{self.model} has no price in the catalogue: give its cost")
-        return Bill(_KNOWN[self.model], self.input_tokens, self.output_tokens).cost
+        cost = self.cost
+        if cost is None:
+            if self.model not in _KNOWN:
+                raise ValueError(f"{self.model} has no price in the catalogue: give its cost")
+            cost = exact_dollars(Bill(_KNOWN[self.model], self.input_tokens, self.output_tokens).cost)
+        return pico(_amount("cost", cost))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Payment:
             raise ValueError("amount must be above 0")
         for name in ("description", "payment_method"):
             _check_text(name, getattr(self, name))
-        _ = self.day
+        _ = self.day  # refuses what is none
 
     @property
     def dollars(self) -> Decimal:

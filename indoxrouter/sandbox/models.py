@@ -19,7 +19,7 @@ class Models:
     """The models on offer, and which of them are asked most."""
 
     def __init__(self, settings: Settings, reports: Reports) -> None:
-        self._seed = settings.answers == "seed"
+        self._answers = settings.answers
         self._reports = reports
 
     async def models(self, request: Request) -> Response:
@@ -27,7 +27,7 @@ class Models:
         provider = request.query_params.get("provider")
         if provider:
             catalogue.check_provider(provider)
-        if provider or self._seed:
+        if provider or self._answers == "seed":
             return self._answer(request, catalogue.rows(provider or None))
         return self._answer(request, [catalogue.provider_rows(name) for name in catalogue.COMPANIES])
 
@@ -50,5 +50,5 @@ class Models:
         return self._answer(request, self._reports.trending(days, limit))
 
     def _answer(self, request: Request, value: Any) -> Response:
-        answer = shapes.seed(value, Call.of(request).request_id) if self._seed else value
+        answer = shapes.wrapped(self._answers, value, Call.of(request).request_id)
         return Response(to_json(answer), media_type="application/json")

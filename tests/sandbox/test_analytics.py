@@ -294,6 +294,8 @@ def test_past_usage_that_cannot_be(own: Api, entry: dict[str, Any]) -> None:
 def test_a_model_without_a_price_needs_a_cost(own: Api) -> None:
     with pytest.raises(ValueError, match="new/model has no price"):
         own.sandbox.add_usage("2025-11-20", model="new/model")
+    with pytest.raises(ValueError, match="cost must be an amount from 0 to 1000000"):
+        own.sandbox.add_usage("2025-11-20", model="openai/gpt-4", output_tokens=10**12)
     with pytest.raises(TypeError):
         own.sandbox.add_usage("2025-11-20", colour="red")
     for order in ({}, 5, [5], {"date": "2025-11-20", "colour": "red"}, {"cost": 1}):
