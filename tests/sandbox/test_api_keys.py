@@ -147,10 +147,10 @@ def test_the_own_key_can_be_revoked_and_brought_back_with_another(own: Api) -> N
 
 
 def test_a_key_ends_at_its_time_and_enabling_does_not_prolong_it(own: Api) -> None:
-    key = create(own, expiration_time=1.2 / 86400)
+    key = create(own, expiration_time=1.5 / 86400)
     tokens = login(own.sandbox, key["api_key"]).json()
     assert status(own.sandbox, tokens["access_token"]) == 200
-    time.sleep(1.3)
+    time.sleep(1.6)
     assert status(own.sandbox, tokens["access_token"]) == status(own.sandbox, key["api_key"]) == 401
     assert refresh_status(own.sandbox, tokens["refresh_token"]) == 401
     own.post(f"user/api-keys/{key['id']}/enable")
