@@ -32,7 +32,11 @@ class Answer(Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists all the way down."""
-        return {name: _plain(getattr(self, name)) for name in self}
+        return {name: getattr(self, name) if name in _RAW else _plain(getattr(self, name)) for name in self}
+
+
+_RAW = frozenset({"raw", "raw_response"})
+"""As the server sent it: plain already, and perhaps nested deeper than a recursion can follow."""
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from indoxrouter.errors import APIError, Attempt, ModelNotFoundError
 from indoxrouter.generation import Generation
-from indoxrouter.media import ImageResponse, SpeechResponse
+from indoxrouter.media import ImageResponse, SpeechResponse, attach
 from indoxrouter.openai_types import (
     ChatCompletionResponse,
     CompletionUsage,
@@ -38,12 +38,9 @@ class Content:
     """Bytes that came as a whole."""
 
     __slots__ = ()
-    content: bytes | None
 
     def read(self) -> bytes:
-        if self.content is None:
-            raise APIError("the server named a URL instead of the bytes: see url", code="no_content", outcome="done")
-        return self.content
+        raise NotImplementedError
 
     def write_to_file(self, path: str | PathLike[str]) -> None:
         Path(path).write_bytes(self.read())
@@ -52,7 +49,12 @@ class Content:
 
 
 class Speech(Content, SpeechResponse):
-    """Spoken text."""
+    """Spoken text. Where the server named a URL, reading fetches it, and blocks meanwhile."""
+
+    __slots__ = ()
+
+    def read(self) -> bytes:
+        return self.audio
 
 
 class FileContent(Content):
@@ -60,6 +62,9 @@ class FileContent(Content):
 
     def __init__(self, content: bytes) -> None:
         self.content = content
+
+    def read(self) -> bytes:
+        return self.content
 
     @property
     def text(self) -> str:
@@ -155,7 +160,9 @@ def transcription(answer: TranscriptionResponse, hosted: bool) -> Transcription:
 
 
 def speech(answer: SpeechResponse) -> Speech:
-    return Speech(**answer)
+    found = Speech(**answer)
+    source = answer._fetcher()
+    return found if source is None else attach(found, source.fetch)
 
 
 def models(catalogue: Mapping[str, list[CatalogueEntry]], hosted: bool) -> Page[ModelObject]:

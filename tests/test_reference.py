@@ -182,8 +182,10 @@ def test_generating_methods_have_the_documented_parameters(
     ],
 )
 def test_reading_methods_have_the_documented_parameters(method: Callable[..., Any], documented: dict[str, Any]) -> None:
+    """Ours may follow, and are never needed."""
     parameters = list(inspect.signature(method).parameters.values())[1:-1]
-    assert {parameter.name: parameter.default for parameter in parameters} == documented
+    assert [(parameter.name, parameter.default) for parameter in parameters[: len(documented)]] == [*documented.items()]
+    assert all(parameter.default is None for parameter in parameters[len(documented) :])
 
 
 # --- chat and completion

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -86,12 +87,13 @@ def parsed(origin: Origin, reply: Reply, content: bytes, *, exact: bool = False,
             outcome="unknown",
             retryable=cut,
         ) from None
-    if isinstance(body, dict) and is_error(body) and not (job and not body.keys().isdisjoint(_JOB)):
+    if isinstance(body, dict) and is_error(body) and not (job and _is_job(body)):
         raise from_body(origin, None, reply.headers, body)
     return body
 
 
-_JOB = frozenset({"job_id", "status"})
+def _is_job(body: Mapping[str, Any]) -> bool:
+    return "job_id" in body or ("status" in body and body.get("success") is not False)
 
 
 def _json(content: bytes, fraction: Callable[[str], Any]) -> Any:
@@ -100,7 +102,15 @@ def _json(content: bytes, fraction: Callable[[str], Any]) -> Any:
     except json.JSONDecodeError:
         raise
     except (ValueError, ArithmeticError):  # thousands of digits, which int refuses; 1e9999999999999999999
-        return json.loads(content, parse_int=float)
+        return json.loads(content, parse_int=partial(_number, int), parse_float=partial(_number, fraction))
+
+
+def _number(kind: Callable[[str], Any], text: str) -> Any:
+    """The number; where it can't be kept, the nearest float, or NaN for what should have been exact."""
+    try:
+        return kind(text)
+    except (ValueError, ArithmeticError):
+        return float("nan") if kind is Decimal else float(text)
 
 
 def target_of(request: HttpRequest) -> str:

@@ -139,11 +139,10 @@ def day(name: str, value: Date | None) -> str | None:
     """A date as YYYY-MM-DD, in UTC where it has a time zone."""
     if value is None:
         return None
-    if isinstance(value, datetime.datetime):
-        return (value.astimezone(datetime.UTC) if value.tzinfo else value).date().isoformat()
-    if isinstance(value, datetime.date):
-        return value.isoformat()
     try:
-        return datetime.datetime.strptime(value, "%Y-%m-%d").date().isoformat()
-    except (TypeError, ValueError):
+        if isinstance(value, datetime.datetime):
+            value = (value.astimezone(datetime.UTC) if value.tzinfo else value).date()
+        written = value.isoformat() if isinstance(value, datetime.date) else value
+        return datetime.datetime.strptime(written, "%Y-%m-%d").date().isoformat()  # pandas.NaT is a datetime too
+    except (TypeError, ValueError, OverflowError):
         raise ValidationError(f"{name} must be a date or text as YYYY-MM-DD") from None

@@ -88,7 +88,8 @@ def transcription(result: Result) -> TranscriptionResponse:
         return TranscriptionResponse(data=written, **shared(result, {}))
     body = unwrapped(result)
     inner = {**mapping(body.get("data")), **body}
-    written_text = text(inner.get("text")) or text(inner.get("data"))
+    written_text = text(inner.get("text"))  # of silence, an empty one
+    written_text = text(inner.get("data")) if written_text is None else written_text
     if written_text is None:
         raise not_understood(result)
     used = mapping(body.get("usage"))
