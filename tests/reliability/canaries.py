@@ -1,0 +1,81 @@
+"""Secrets that sing: every one holds the same rare word, so that a leak of any is found by one search."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from indoxrouter import IndoxRouterError
+
+WORD = "kanarie"
+TESTS = Path(__file__).parent.parent
+_FOUND = re.compile(rf"{WORD}[a-z.]*")
+
+
+class Secrets:
+    """The secrets of one client, one of each kind, all different."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self.kinds: set[str] = set()
+
+    def __call__(self, kind: str) -> str:
+        self.kinds.add(kind)
+        return f"{WORD}.{kind.replace(' ', '.')}.{self._owner}"
+
+
+class Overheard(logging.Handler):
+    """Every record of every logger, as text."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.leaks: list[str] = []
+        self.records = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records += 1
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text += "".join(_traceback(record.exc_info[1]))
+        self.leaks += [f"the log {record.name}: {leak}" for leak in leaks_in(text)]
+
+
+def leaks_in(text: str) -> list[str]:
+    return _FOUND.findall(text)
+
+
+def told_by(error: IndoxRouterError) -> Iterator[tuple[str, str]]:
+    """All that may be shown of an error, by the way it is shown; its body is in `details` alone."""
+    yield "str", str(error)
+    yield "repr", repr(error)
+    yield "args", repr(error.args)
+    yield "vars", repr({name: value for name, value in vars(error).items() if name not in ("details", "partial")})
+    yield "pickle", pickle.dumps(error).decode("latin-1")
+    yield "clone", repr(error.clone())
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield "cause", f"{link} {link!r} {link.args!r}"
+        yield "traceback", "".join(_traceback(link))
+        link = link.__cause__ or link.__context__
+
+
+def leaks_of(error: IndoxRouterError) -> list[str]:
+    return [f"{where}: {leak}" for where, text in told_by(error) for leak in leaks_in(text)]
+
+
+def leaks_of_objects(*objects: Any) -> list[str]:
+    return [f"repr of {type(item).__name__}: {leak}" for item in objects for leak in leaks_in(f"{item!r} {item!s}")]
+
+
+def _traceback(error: BaseException) -> list[str]:
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True)
+    # The tests' own frames know the secrets.
+    frames.stack[:] = [frame for frame in frames.stack if TESTS not in Path(frame.filename).parents]
+    return list(frames.format())

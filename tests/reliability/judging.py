@@ -1,0 +1,135 @@
+"""How a cell went, and what is wrong with that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from indoxrouter import APIError, IndoxRouterError
+
+from .canaries import Secrets, leaks_of, leaks_of_objects
+from .faultserver import Case, FaultServer
+from .methods import Method
+from .verdicts import Course, Fault, Verdict
+
+DEADLINE = 0.8
+"""Seconds for a call that only a limit ends."""
+TIMEOUT = 0.5
+"""Seconds for an attempt that only a limit ends, where the call has time for another."""
+AMPLE = 15.0
+"""Seconds for a call that ends by itself."""
+MARGIN = 0.5
+
+
+@dataclass(frozen=True)
+class Cell:
+    fault: Fault
+    method: Method
+    verdicts: tuple[Verdict, ...]
+    reused: bool
+    asynchronous: bool
+    once: bool
+    """Whether only the first request meets the fault."""
+
+    def __str__(self) -> str:
+        parts = (self.fault.name, self.method.name, "reused" if self.reused else "new")
+        return "/".join((*parts, "async" if self.asynchronous else "sync", "once" if self.once else "always"))
+
+
+@dataclass
+class Run:
+    """How a cell went."""
+
+    cell: Cell
+    client: Any
+    case: Case
+    secrets: Secrets
+    problems: list[str] = field(default_factory=list)
+    answer: Any = None
+    error: BaseException | None = None
+    stream: Any = None
+    seconds: float = 0.0
+    stall: float = 0.0
+
+    def expect(self, true: object, problem: str) -> None:
+        if not true:
+            self.problems.append(f"{self.cell}: {problem}")
+
+
+def judge(one: Run, nonce: str, seen: list[Any], dues: list[Course], server: FaultServer) -> None:
+    cell, error = one.cell, one.error
+    limit = DEADLINE if cell.fault.hangs and not cell.once else AMPLE
+    one.expect(one.seconds <= limit + MARGIN + one.stall, f"took {one.seconds:.2f} s with a deadline of {limit} s")
+    if isinstance(error, IndoxRouterError):
+        one.problems += [f"{cell}: leaked in {leak}" for leak in leaks_of(error)]
+    if one.stream is not None:
+        one.problems += [f"{cell}: leaked in {leak}" for leak in leaks_of_objects(one.stream)]
+    got = _as_course(one)
+    known = got[2] is not None
+    expected = [_told(due, known) for due in dues]
+    one.expect(got in expected, f"went {got} ({error}), but due was {expected[0]}")
+    if error is None:
+        due = cell.method.due(one.secrets, nonce)
+        if not any(due.last.empty for due in dues):
+            one.expect(cell.method.quoted(one.answer) == due, f"got the wrong answer {one.answer!r:.100}")
+    elif isinstance(error, IndoxRouterError):
+        _judge_error(one, error, {item.headers.get("x-client-request-id") for item in seen})
+    attempts = {len(got[2])} if known else {len(due.outcomes) for due in dues}
+    one.problems += [f"{cell}: {problem}" for problem in _charges(one, seen, attempts, server)]
+
+
+def _told(due: Course, known: bool) -> tuple[Any, ...]:
+    """What can be seen of a course from outside; some answers don't tell their attempts."""
+    last = due.last
+    outcomes = due.outcomes if known else None
+    return (last.error and last.error.__name__, last.outcome, outcomes, due.repeats, last.midway, last.status)
+
+
+def _as_course(one: Run) -> tuple[Any, ...]:
+    """The same of what happened."""
+    error, answer, stream = one.error, one.answer, one.stream
+    repeats, state = one.client.possible_double_charges, None if stream is None else stream.state
+    if error is None:
+        attempts = getattr(answer if stream is None else stream, "attempts", None)
+        outcomes = None if attempts is None else tuple(attempt.outcome for attempt in attempts)
+        return (None, "done", outcomes, repeats, None if state == "complete" else state, None)
+    if not isinstance(error, IndoxRouterError):
+        return (type(error).__name__, None, (), repeats, state, None)
+    status = error.status_code if isinstance(error, APIError) else None
+    return (
+        type(error).__name__,
+        error.outcome,
+        tuple(attempt.outcome for attempt in error.attempts),
+        repeats,
+        state,
+        status,
+    )
+
+
+def _judge_error(one: Run, error: IndoxRouterError, sent_ids: set[Any]) -> None:
+    one.expect(error.request_id, "no request_id")
+    one.expect(error.client_request_id, "no client_request_id")
+    one.expect(sent_ids <= {error.client_request_id}, "another client_request_id was sent")
+    waits = [attempt.wait for attempt in error.attempts]
+    one.expect(not waits or waits[-1] is None, f"a wait after the last attempt: {waits}")
+    if one.stream is not None:
+        one.expect(error.partial == one.stream.text, "the error's partial text is not the stream's")
+        one.expect(one.stream.attempts == error.attempts, "the stream's attempts are not the error's")
+        one.expect(not error.retryable, "a stream that had begun can't be repeated")
+
+
+def _charges(one: Run, seen: list[Any], attempts: set[int], server: FaultServer) -> Iterator[str]:
+    """Nothing is sent again that must not be, nor under another key."""
+    cell, method = one.cell, one.cell.method
+    if not (cell.fault.refuses or cell.fault.door) and len(seen) not in attempts:
+        yield f"{len(seen)} requests arrived for {attempts} attempts"
+    if not method.paid:
+        return
+    keys = {item.headers.get("idempotency-key") for item in seen}
+    if len(keys) > 1 or (seen and None in keys):
+        yield f"{len(keys)} idempotency keys for one call"
+    done = server.ledger.carried_out(one.case.name)
+    most = max((count for key, count in done.items() if key in keys), default=0)
+    if most > (2 if method.repeatable else 1):
+        yield f"one request was carried out {most} times"
