@@ -41,7 +41,7 @@ with connect() as client:
         print(f"Job {begun.job_id}:", flush=True)
         job = watch(client, begun.job_id)
         if job.status != "completed":  # failed or cancelled: that is an answer, and no exception
-            sys.exit(f"No video: the job is {job.status}{f' ({job.error})' if job.error else ''}.")
+            sys.exit(f"No video: the job's status is {job.status}{f' ({job.error})' if job.error else ''}.")
         paths = [job.save(FOLDER, overwrite=True)]
     for path in paths:
         print(f"Video: {path.absolute()}, {path.stat().st_size:,} bytes")

@@ -90,12 +90,12 @@ def ended(process: subprocess.Popen[str], seconds: float = 60, shown: str = "") 
 def shown_until(process: subprocess.Popen[str], text: str) -> str:
     """What the example has shown when it has shown `text`."""
     assert process.stdout is not None
-    shown = ""
-    while text not in shown:
-        character = process.stdout.read(1)
-        assert character, f"it ended early: {shown}"
-        shown += character
-    return shown
+    shown = b""
+    while text.encode() not in shown:
+        byte = os.read(process.stdout.fileno(), 1)  # no more, and past Python's buffers: `ended` reads the rest
+        assert byte, f"it ended early: {shown.decode()}"
+        shown += byte
+    return shown.decode()
 
 
 def interrupted(process: subprocess.Popen[str], after: str) -> Ended:
