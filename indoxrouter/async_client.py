@@ -66,6 +66,7 @@ class AsyncClient(Portable, AsyncAccount):
         allow_insecure: bool = False,
         cache: MutableMapping[str, Any] | None = None,
         on_event: Callable[[CallEvent], object] | None = None,
+        token_cache: str | os.PathLike[str] | None = None,
     ) -> None:
         settings = config.resolve(
             api_key,
@@ -86,6 +87,7 @@ class AsyncClient(Portable, AsyncAccount):
             allow_insecure=allow_insecure,
             cache=cache,
             on_event=on_event,
+            token_cache=token_cache,
         )
         self._start(settings)
 

@@ -10,30 +10,30 @@ import time
 import uuid
 from typing import Any, TypeVar
 
-from indoxrouter.aside import Aside
 from indoxrouter.config import Settings
 from indoxrouter.core.login import AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
-from indoxrouter.core.sign_in import acquire
+from indoxrouter.core.shared_login import acquire_shared
 from indoxrouter.core.steps import (
+    Action,
+    AtOnce,
     Close,
     Emit,
+    Errand,
     Grant,
+    LockTokens,
     Next,
-    Notify,
     Plan,
-    Recall,
-    Remember,
     Send,
     Sleep,
-    Step,
-    Tell,
     Token,
 )
-from indoxrouter.driver import from_cache, into_cache, log, tell
+from indoxrouter.driver import log
+from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
+from indoxrouter.token_file import POLL
 from indoxrouter.transports.with_aiohttp import AsyncTransport
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
@@ -53,13 +53,13 @@ class AsyncDriver:
 
     def _connect(self) -> None:
         self._transport = AsyncTransport(self.settings)
-        self._aside = Aside(Transport(self.settings))
+        self._errands = Errands(self.settings, Transport(self.settings))
         self._lock = threading.Lock()
         self._waiting: dict[Flight, list[asyncio.Future[None]]] = {}
 
     def renew(self) -> object:
         """For a forked child; returns what is its parent's."""
-        parents = (self._transport, self._aside, self._waiting)
+        parents = (self._transport, self._errands, self._waiting)
         self.shared.renew()
         self._connect()
         return parents
@@ -104,13 +104,13 @@ class AsyncDriver:
         """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
         try:
             step = plan.throw(why)
-            while isinstance(step, Close | Notify | Tell):
-                self._let_go(step)
+            while isinstance(step, AtOnce):
+                self._at_once(step)
                 step = next(plan)
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
             del error
 
-    async def _carry_out(self, step: Step) -> Any:
+    async def _carry_out(self, step: Action) -> Any:
         match step:
             case Next():
                 return await self._transport.next(step.reply, step.until)
@@ -122,24 +122,26 @@ class AsyncDriver:
                 return reply
             case Token():
                 return await self._grant(step)
-            case Close() | Notify() | Tell():
-                return self._let_go(step)
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
                 return await asyncio.sleep(step.seconds)
-            case Recall():
-                return from_cache(self.settings, step.key)
-            case Remember():
-                return into_cache(self.settings, step.key, step.value)
+            case LockTokens():
+                return await self._lock_tokens(step.until)
+            case _:
+                return self._at_once(step)
 
-    def _let_go(self, step: Close | Notify | Tell) -> None:
-        """What does not wait, so that it can follow a cancellation, or the end of the event loop."""
+    def _at_once(self, step: Close | Errand) -> Any:
+        """What does not wait, and so can follow a cancellation or the end of the event loop."""
         if isinstance(step, Close):
-            self._transport.close_reply(step.reply)
-        elif isinstance(step, Notify):
-            self._aside.send(step.request, step.seconds)
-        else:
-            tell(self.settings, step.event)
+            return self._transport.close_reply(step.reply)
+        return self._errands.carry_out(step)
+
+    async def _lock_tokens(self, until: float) -> bool:
+        while not self._errands.tokens.try_lock():
+            if time.monotonic() >= until:
+                return False
+            await asyncio.sleep(POLL)
+        return True
 
     async def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
@@ -185,7 +187,7 @@ class AsyncDriver:
         """Log in for everybody who waits."""
         login, until = self.shared.login, mine.until(until, time.monotonic())
         try:
-            token = await self.run(acquire(self.settings, mine, until, self.clock))
+            token = await self.run(acquire_shared(self.settings, mine, until, self.clock))
         except BaseException as error:
             spare = login.failed(mine, error, time.monotonic())
             if spare is None:

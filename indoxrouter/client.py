@@ -64,6 +64,7 @@ class Client(Portable, Account):
         allow_insecure: bool = False,
         cache: MutableMapping[str, Any] | None = None,
         on_event: Callable[[CallEvent], object] | None = None,
+        token_cache: str | os.PathLike[str] | None = None,
     ) -> None:
         """Settings come from the arguments, then the environment, then `env_file`.
 
@@ -82,6 +83,7 @@ class Client(Portable, Account):
         allow_insecure: permits plain http to another host than this one.
         cache: a dict, a diskcache.Cache …: identical requests are answered from it.
         on_event: called with a CallEvent when a call has ended, in whatever thread or task it ran.
+        token_cache: a file in which processes share their login; it holds the token, and no API key.
         """
         settings = config.resolve(
             api_key,
@@ -102,6 +104,7 @@ class Client(Portable, Account):
             allow_insecure=allow_insecure,
             cache=cache,
             on_event=on_event,
+            token_cache=token_cache,
         )
         self._start(settings)
 

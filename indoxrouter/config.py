@@ -54,6 +54,7 @@ class Settings:
     allow_insecure: bool
     cache: MutableMapping[str, Any] | None = field(default=None, repr=False)
     on_event: Callable[[CallEvent], object] | None = field(default=None, repr=False)
+    token_cache: str | None = None
 
     def current_key(self) -> str:
         """The API key; a callable is asked each time."""
@@ -115,6 +116,7 @@ def resolve(
     allow_insecure: bool,
     cache: MutableMapping[str, Any] | None = None,
     on_event: Callable[[CallEvent], object] | None = None,
+    token_cache: str | os.PathLike[str] | None = None,
 ) -> Settings:
     """Settings from arguments, then the environment, then `env_file`; nothing is written to either."""
     if dialect not in VARIABLES:
@@ -141,6 +143,7 @@ def resolve(
         allow_insecure=allow_insecure,
         cache=None if cache is None else inputs.cache(cache),
         on_event=None if on_event is None else inputs.function("on_event", on_event),
+        token_cache=None if token_cache is None else inputs.file_in_folder("token_cache", token_cache),
     )
 
 

@@ -9,30 +9,16 @@ import time
 import uuid
 from typing import Any, TypeVar
 
-from indoxrouter.aside import Aside
 from indoxrouter.config import Settings
 from indoxrouter.core.login import AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
-from indoxrouter.core.sign_in import acquire
-from indoxrouter.core.steps import (
-    Close,
-    Emit,
-    Grant,
-    Next,
-    Notify,
-    Plan,
-    Recall,
-    Remember,
-    Send,
-    Sleep,
-    Step,
-    Tell,
-    Token,
-)
+from indoxrouter.core.shared_login import acquire_shared
+from indoxrouter.core.steps import Action, AtOnce, Close, Emit, Grant, LockTokens, Next, Plan, Send, Sleep, Token
+from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
-from indoxrouter.events import CallEvent
 from indoxrouter.forking import renew_in_children
+from indoxrouter.token_file import POLL
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
 
@@ -52,12 +38,12 @@ class Driver:
 
     def _connect(self) -> None:
         self._transport = Transport(self.settings)
-        self._aside = Aside(self._transport)
+        self._errands = Errands(self.settings, self._transport)
         self._landing = threading.Condition()
 
     def renew(self) -> object:
         """For a forked child; returns what is its parent's."""
-        parents = (self._transport, self._aside)
+        parents = (self._transport, self._errands)
         self.shared.renew()
         self._connect()
         return parents
@@ -102,13 +88,13 @@ class Driver:
         """End a plan that was interrupted between two steps; one that has ended by itself stays ended."""
         try:
             step = plan.throw(why)
-            while isinstance(step, Close | Notify | Tell):
+            while isinstance(step, AtOnce):
                 self._carry_out(step)
                 step = next(plan)
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
             del error
 
-    def _carry_out(self, step: Step) -> Any:
+    def _carry_out(self, step: Action) -> Any:
         match step:
             case Next():
                 return self._transport.next(step.reply, step.until)
@@ -125,14 +111,17 @@ class Driver:
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
                 return time.sleep(step.seconds)
-            case Notify():
-                return self._aside.send(step.request, step.seconds)
-            case Tell():
-                return tell(self.settings, step.event)
-            case Recall():
-                return from_cache(self.settings, step.key)
-            case Remember():
-                return into_cache(self.settings, step.key, step.value)
+            case LockTokens():
+                return self._lock_tokens(step.until)
+            case _:
+                return self._errands.carry_out(step)
+
+    def _lock_tokens(self, until: float) -> bool:
+        while not self._errands.tokens.try_lock():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(POLL)
+        return True
 
     def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
@@ -169,7 +158,7 @@ class Driver:
         """Log in for everybody who waits."""
         login, until = self.shared.login, mine.until(until, time.monotonic())
         try:
-            token = self.run(acquire(self.settings, mine, until, self.clock))
+            token = self.run(acquire_shared(self.settings, mine, until, self.clock))
         except BaseException as error:
             spare = login.failed(mine, error, time.monotonic())
             if spare is None:
@@ -177,30 +166,6 @@ class Driver:
             return spare
         login.landed(mine, token)
         return token
-
-
-def tell(settings: Settings, event: CallEvent) -> None:
-    try:
-        if settings.on_event is not None:
-            settings.on_event(event)
-    except Exception as error:  # noqa: BLE001 - the caller's own function: its failures cost no answer
-        log.warning("on_event failed: %s", type(error).__name__)
-
-
-def from_cache(settings: Settings, key: str) -> Any:
-    try:
-        return settings.cache.get(key) if settings.cache is not None else None
-    except Exception as error:  # noqa: BLE001 - a mapping of the caller's: its failures cost no answer
-        log.warning("the cache can't be read: %s", type(error).__name__)
-        return None
-
-
-def into_cache(settings: Settings, key: str, value: str) -> None:
-    try:
-        if settings.cache is not None:
-            settings.cache[key] = value
-    except Exception as error:  # noqa: BLE001 - as above
-        log.warning("the cache can't be written: %s", type(error).__name__)
 
 
 def show_log(level: int) -> None:

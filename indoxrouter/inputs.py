@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,6 +66,16 @@ def function(name: str, given: Any) -> Any:
     if not callable(given):
         raise ConfigurationError(f"{name} must be callable, not {type(given).__name__}")
     return given
+
+
+def file_in_folder(name: str, path: Any) -> str:
+    """A file's path, absolute; its folder exists."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
+        raise ConfigurationError(f"{name} must be a path, not {type(path).__name__}")
+    found = os.path.abspath(os.fspath(path))
+    if os.path.isdir(found) or not os.path.isdir(os.path.dirname(found)):
+        raise ConfigurationError(f"{name} must name a file in a folder that exists: {found!r}")
+    return found
 
 
 def is_loopback(host: str) -> bool:

@@ -21,7 +21,20 @@ from indoxrouter.sandbox import Sandbox
 PACKAGE = Path(indoxrouter.__file__).parent
 LAYERS = [
     *("forking", "errors", "generation", "formats", "money", "saving", "medium", "media", "responses", "records"),
-    *("account_records", "usage_rows", "inputs", "events", "config", "options", "wire", "transports", "aside", "core"),
+    *(
+        "account_records",
+        "usage_rows",
+        "inputs",
+        "events",
+        "config",
+        "options",
+        "wire",
+        "transports",
+        "aside",
+        "token_file",
+        "core",
+        "errands",
+    ),
     *(
         "files",
         "downloads",
@@ -251,7 +264,7 @@ class TestSettings:
             Client("k", **bad)  # type: ignore[arg-type] # what it must refuse
 
     def test_what_comes_later_is_not_accepted_yet(self) -> None:
-        for name in ("token_cache", "budget", "ledger"):
+        for name in ("budget", "ledger"):
             with pytest.raises(TypeError):
                 Client("k", **{name: None})  # type: ignore[arg-type] # what it must refuse
 

@@ -58,7 +58,7 @@ class _SignIn:
         key = self._settings.current_key()
         self._secrets = (key,)
         asked = []
-        for base in _bases(self._settings.base_url, last):
+        for base in bases(self._settings.base_url, last):
             for request in (
                 HttpRequest("POST", f"{base}/auth/api-key", self._headers({"X-API-Key": key})),
                 HttpRequest(
@@ -131,7 +131,7 @@ class _SignIn:
         return {**COMMON_HEADERS, **self._settings.default_headers, **extra}
 
 
-def _bases(base_url: str, last: AccessToken | None) -> Iterator[str]:
+def bases(base_url: str, last: AccessToken | None) -> Iterator[str]:
     """Where login endpoints may stand: where they were before, then as given, then its usual other forms."""
     found = [last.base] if last is not None else []
     found.append(base_url)

@@ -7,7 +7,7 @@ or throws in the exception that the step raised. The small helpers give each ste
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from indoxrouter.core.login import AccessToken
@@ -89,6 +89,30 @@ class Tell:
 
 
 @dataclass(slots=True)
+class LockTokens:
+    """Lock the file in which processes share their login; answers whether that was done in time."""
+
+    until: float
+
+
+@dataclass(slots=True)
+class LoadToken:
+    """Answer with what the locked file holds; None: nothing that can be read."""
+
+
+@dataclass(slots=True)
+class SaveToken:
+    """Write it into the locked file, in place of what it held."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class UnlockTokens:
+    """Let the other processes have the file."""
+
+
+@dataclass(slots=True)
 class Recall:
     """Answer with what the client's cache holds under the key; None: nothing."""
 
@@ -107,7 +131,12 @@ class Closed(BaseException):
     """Thrown into a plan whose caller wants no more of it."""
 
 
-Step = Send | Next | Close | Sleep | Token | Emit | Notify | Tell | Recall | Remember
+Errand = Notify | Tell | Recall | Remember | LoadToken | SaveToken | UnlockTokens
+"""Steps that never wait, and that both drivers carry out alike."""
+AtOnce = Close | Notify | Tell | UnlockTokens
+"""Steps that may follow an interruption."""
+Action = Send | Next | Close | Sleep | Token | LockTokens | Errand
+Step = Action | Emit
 T = TypeVar("T")
 Plan = Generator[Step, Any, T]
 
@@ -145,6 +174,24 @@ def notify(request: HttpRequest, seconds: float) -> Plan[None]:
 
 def tell(event: CallEvent) -> Plan[None]:
     yield Tell(event)
+
+
+def lock_tokens(until: float) -> Plan[bool]:
+    locked: bool = yield LockTokens(until)
+    return locked
+
+
+def load_token() -> Plan[str | None]:
+    text: str | None = yield LoadToken()
+    return text
+
+
+def save_token(text: str) -> Plan[None]:
+    yield SaveToken(text)
+
+
+def unlock_tokens() -> Plan[None]:
+    yield UnlockTokens()
 
 
 def recall(key: str) -> Plan[Any]:

@@ -1,0 +1,237 @@
+"""Processes that share their login in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from clients import Client
+from raw_server import RawServer, Seen, answer, ok
+
+from indoxrouter import ConfigurationError, DeadlineExceededError
+from indoxrouter.sandbox import Sandbox
+
+KINDS = ("sync", "async")
+KEY = "key-of-the-tests"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "token"
+
+
+WORKER = """
+import asyncio, sys, time, indoxrouter
+url, key, path, asynchronous = sys.argv[1:]
+print("ready", flush=True)
+sys.stdin.readline()
+def work():
+    with indoxrouter.Client(key, url, token_cache=path) as client:
+        return [client.completion(f"question {n}").data for n in range(5)]
+async def async_work():
+    async with indoxrouter.AsyncClient(key, url, token_cache=path) as client:
+        return [(await client.completion(f"question {n}")).data for n in range(5)]
+answers = asyncio.run(async_work()) if asynchronous == "True" else work()
+assert all(f"question {n}" in answer for n, answer in enumerate(answers))
+"""
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.kinds("sync")
+def test_eight_processes_started_together_log_in_once(path: Path, asynchronous: bool) -> None:
+    with Sandbox(login_delay=0.3) as sandbox:
+        command = [sys.executable, "-c", WORKER, sandbox.url, sandbox.api_key, str(path), str(asynchronous)]
+        workers = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
+        ]
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:
+            worker.communicate("go\n", timeout=60)
+        assert [worker.returncode for worker in workers] == [0] * 8
+        assert sandbox.stats()["logins"] == 1
+        assert sandbox.api_key not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_next_process_logs_in_no_more(path: Path) -> None:
+    with Sandbox() as sandbox:
+        for _ in range(3):
+            with Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+                client.models()
+        assert sandbox.stats()["logins"] == 1
+
+
+def test_another_key_or_another_server_gets_its_own(path: Path) -> None:
+    with Sandbox() as sandbox, Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+        client.models()
+        other = client.create_api_key("other")
+        with Client(other.secret, sandbox.url, token_cache=path) as second:
+            second.models()
+        assert sandbox.stats()["logins"] == 2
+        with Sandbox(api_key=sandbox.api_key) as elsewhere:
+            with Client(sandbox.api_key, elsewhere.url, token_cache=path) as third:
+                third.models()
+            assert elsewhere.stats()["logins"] == 1
+            assert elsewhere.stats()["unauthorized"] == 0
+
+
+def test_a_token_that_was_refused_is_not_taken_again(path: Path) -> None:
+    with Sandbox(refresh_tokens=False) as sandbox, Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+        client.models()
+        sandbox.fault(path="models/", expire=True)
+        client.models()
+        assert sandbox.stats()["logins"] == 2
+        with Client(sandbox.api_key, sandbox.url, token_cache=path) as other:
+            other.models()
+        assert sandbox.stats()["logins"] == 2
+
+
+def test_a_newer_token_of_another_process_is_taken_after_a_401(path: Path) -> None:
+    with Sandbox(refresh_tokens=False) as sandbox:
+        with Client(sandbox.api_key, sandbox.url, token_cache=path) as first:
+            first.models()
+            with Client(sandbox.api_key, sandbox.url, token_cache=path) as second:
+                sandbox.fault(path="models/", expire=True)
+                second.models()
+            first.models()
+        assert sandbox.stats()["logins"] == 2
+
+
+def test_refresh_cookies_are_sent_once_among_all(path: Path) -> None:
+    with Sandbox(token_lifetime=2.0) as sandbox:
+        clients = [Client(sandbox.api_key, sandbox.url, token_cache=path) for _ in range(3)]
+        end = time.monotonic() + 4.5
+        while time.monotonic() < end:
+            for client in clients:
+                client.models()
+            time.sleep(0.02)
+        for client in clients:
+            client.close()
+        stats = sandbox.stats()
+    assert stats["logins"] == 1
+    assert stats["refused_refreshes"] == 0
+    assert 2 <= stats["refreshes"] <= 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "null", "[]", "{", '{"version": 1}', "\x00\xff", '{"version": 2, "mark": ""}', "[" * 100_000, "9" * 5000],
+)
+def test_a_file_that_holds_anything_else_is_written_anew(path: Path, content: str) -> None:
+    path.write_text(content, encoding="latin-1")
+    with Sandbox() as sandbox:
+        for _ in range(2):
+            with Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+                client.models()
+        assert sandbox.stats()["logins"] == 1
+
+
+@pytest.mark.parametrize("field", ["access_token", "base", "lifetime", "expires", "cookies"])
+@pytest.mark.parametrize("value", [None, [], "x", -1, 1e999, {"a": 1}])
+def test_fields_of_any_type_do_no_harm(path: Path, field: str, value: Any) -> None:
+    with Sandbox() as sandbox:
+        with Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+            client.models()
+        path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+        with Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+            client.models()
+
+
+@pytest.mark.parametrize("clock", [-86400.0, 86400.0])
+def test_a_clock_that_was_set_makes_no_token_live_longer(path: Path, clock: float) -> None:
+    with Sandbox(token_lifetime=60.0) as sandbox:
+        with Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+            client.models()
+        body = json.loads(path.read_text())
+        path.write_text(json.dumps({**body, "expires": body["expires"] + clock}))
+        with Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+            client.models()
+        assert sandbox.stats()["logins"] == (2 if clock < 0 else 1)
+
+
+def test_an_open_file_is_closed_to_others(path: Path) -> None:
+    path.write_text("")
+    path.chmod(0o666)
+    with Sandbox() as sandbox, Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+        client.models()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_is_not_followed_and_costs_no_call(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = path.with_name("target")
+    target.write_text("precious")
+    path.symlink_to(target)
+    with Sandbox() as sandbox, Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+        client.models()
+    assert target.read_text() == "precious"
+    assert "token_cache" in caplog.text
+
+
+def test_a_fifo_does_not_hang(path: Path) -> None:
+    os.mkfifo(path)
+    with Sandbox() as sandbox, Client(sandbox.api_key, sandbox.url, token_cache=path, deadline=5) as client:
+        client.models()
+
+
+HOLDER = """
+import fcntl, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.flock(fd, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_dies_with_the_lock_holds_up_nobody(path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with Sandbox() as sandbox, Client(sandbox.api_key, sandbox.url, token_cache=path, deadline=0.4) as client:
+            began = time.monotonic()
+            with pytest.raises(DeadlineExceededError):
+                client.models()
+            assert 0.3 < time.monotonic() - began < 0.9
+            holder.kill()
+            holder.wait(10)
+            client.models()
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_login_that_fails_lets_go_of_the_file(path: Path) -> None:
+    def script(seen: Seen) -> Any:
+        return (
+            [answer(401, {"detail": "no"})] if seen.headers.get("x-api-key") != "good" else [ok({"access_token": "t"})]
+        )
+
+    with RawServer(lambda seen: script(seen) if "/auth/" in seen.path else [ok([])], logins=False) as server:
+        with Client("bad", server.url, token_cache=path) as client, pytest.raises(Exception, match="401"):
+            client.models()
+        with Client("good", server.url, token_cache=path, deadline=2) as client:
+            client.models()
+
+
+@pytest.mark.parametrize("wrong", ["", 3, "no/such/folder/token", "."])
+def test_a_path_that_can_not_work_is_refused_at_construction(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="token_cache"):
+        Client(KEY, token_cache=wrong)
+
+
+def test_it_is_no_substitute_for_the_key_of_a_server_that_wants_it_each_time(path: Path) -> None:
+    """With auth="key" there is no login to share, and no key to write down."""
+    with Sandbox() as sandbox, Client(sandbox.api_key, sandbox.url, auth="key", token_cache=path) as client:
+        client.models()
+        assert not path.exists() or sandbox.api_key not in path.read_text()
+        assert requests.get(sandbox.url + "/user/health", timeout=5).ok
