@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 
+from indoxrouter.config import Settings
 from indoxrouter.errors import IndoxRouterError
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import HttpRequest
@@ -21,12 +22,14 @@ WAITING = 256
 class Aside:
     """Sends them in threads of its own, for both clients: an event loop may end before they are sent.
 
+    Their connections are their own too, which closing the client leaves alone.
     The threads end with their work. They are no daemons: a script that leaves a stream and ends
     waits for them, at most the seconds that each request was given.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._transport: Transport | None = None
         self._waiting: deque[tuple[HttpRequest, float]] = deque()
         self._workers = 0
         self._lock = threading.RLock()  # a stream may be collected, and left, at any moment of this very thread
@@ -57,10 +60,12 @@ class Aside:
                 self._carry_out(request, time.monotonic() + seconds)
 
     def _carry_out(self, request: HttpRequest, until: float) -> None:
-        reply = self._transport.send(request, until, until - time.monotonic())
+        if (transport := self._transport) is None:
+            transport = self._transport = Transport(self._settings)
+        reply = transport.send(request, until, until - time.monotonic())
         log.debug("%s %s: %s", request.method, request.path, reply.status)
         try:
-            while self._transport.next(reply, until):
+            while transport.next(reply, until):
                 pass  # read to its end, so that the connection can be used again
         finally:
-            self._transport.close_reply(reply)
+            transport.close_reply(reply)

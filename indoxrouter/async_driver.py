@@ -34,8 +34,8 @@ from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
 from indoxrouter.token_file import POLL
+from indoxrouter.transports import closed
 from indoxrouter.transports.with_aiohttp import AsyncTransport
-from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
 
 T = TypeVar("T")
@@ -53,18 +53,21 @@ class AsyncDriver:
 
     def _connect(self) -> None:
         self._transport = AsyncTransport(self.settings)
-        self._errands = Errands(self.settings, Transport(self.settings))
+        self._errands = Errands(self.settings)
         self._lock = threading.Lock()
         self._waiting: dict[Flight, list[asyncio.Future[None]]] = {}
+        self._sleepers: set[asyncio.Future[None]] = set()
 
     def renew(self) -> object:
         """For a forked child; returns what is its parent's."""
-        parents = (self._transport, self._errands, self._waiting)
+        parents = (self._transport, self._errands, self._waiting, self._sleepers)
         self.shared.renew()
         self._connect()
         return parents
 
     async def close(self) -> None:
+        for sleeper in [one for one in self._sleepers if one.get_loop() is asyncio.get_running_loop()]:
+            _land(sleeper)
         await self._transport.close()
 
     def abort(self, reply: Reply) -> None:
@@ -124,7 +127,7 @@ class AsyncDriver:
                 return await self._grant(step)
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
-                return await asyncio.sleep(step.seconds)
+                return await self._sleep(step.seconds)
             case LockTokens():
                 return await self._lock_tokens(step.until)
             case _:
@@ -136,11 +139,23 @@ class AsyncDriver:
             return self._transport.close_reply(step.reply)
         return self._errands.carry_out(step)
 
+    async def _sleep(self, seconds: float) -> None:
+        sleeper = asyncio.get_running_loop().create_future()
+        self._sleepers.add(sleeper)
+        try:
+            async with asyncio.timeout(seconds):
+                await sleeper
+        except TimeoutError:
+            return
+        finally:
+            self._sleepers.discard(sleeper)
+        raise closed(sent=False)
+
     async def _lock_tokens(self, until: float) -> bool:
         while not self._errands.tokens.try_lock():
             if time.monotonic() >= until:
                 return False
-            await asyncio.sleep(POLL)
+            await self._sleep(POLL)
         return True
 
     async def _grant(self, step: Token) -> Grant:

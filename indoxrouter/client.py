@@ -368,7 +368,10 @@ class Client(Portable, Account):
         old.close()
 
     def close(self) -> None:
-        """Close the idle connections. A closed client opens new ones if it is used again."""
+        """Close all connections; calls of other threads end with a NetworkError of the code "closed".
+
+        A closed client opens new connections if it is used again.
+        """
         self._driver.close()
 
     def _run(self, call: Planned[T]) -> T:

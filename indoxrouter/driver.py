@@ -19,6 +19,7 @@ from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
 from indoxrouter.token_file import POLL
+from indoxrouter.transports import closed
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
 
@@ -38,8 +39,9 @@ class Driver:
 
     def _connect(self) -> None:
         self._transport = Transport(self.settings)
-        self._errands = Errands(self.settings, self._transport)
+        self._errands = Errands(self.settings)
         self._landing = threading.Condition()
+        self._closed = threading.Event()
 
     def renew(self) -> object:
         """For a forked child; returns what is its parent's."""
@@ -49,6 +51,9 @@ class Driver:
         return parents
 
     def close(self) -> None:
+        """Whatever other threads wait for ends now."""
+        ended, self._closed = self._closed, threading.Event()
+        ended.set()
         self._transport.close()
 
     def abort(self, reply: Reply) -> None:
@@ -110,17 +115,21 @@ class Driver:
                 return self._transport.close_reply(step.reply)
             case Sleep():
                 log.info("waiting %.2f s before another try", step.seconds)
-                return time.sleep(step.seconds)
+                return self._sleep(step.seconds)
             case LockTokens():
                 return self._lock_tokens(step.until)
             case _:
                 return self._errands.carry_out(step)
 
+    def _sleep(self, seconds: float) -> None:
+        if self._closed.wait(seconds):
+            raise closed(sent=False)
+
     def _lock_tokens(self, until: float) -> bool:
         while not self._errands.tokens.try_lock():
             if time.monotonic() >= until:
                 return False
-            time.sleep(POLL)
+            self._sleep(POLL)
         return True
 
     def _grant(self, step: Token) -> Grant:

@@ -10,7 +10,6 @@ from indoxrouter.config import Settings
 from indoxrouter.core.steps import Errand, LoadToken, Notify, Recall, Remember, SaveToken, Tell, UnlockTokens
 from indoxrouter.events import CallEvent
 from indoxrouter.token_file import TokenFile
-from indoxrouter.transports.with_requests import Transport
 
 log = logging.getLogger("indoxrouter")
 
@@ -18,9 +17,9 @@ log = logging.getLogger("indoxrouter")
 class Errands:
     """The surroundings of one client: its cache, its `on_event`, its token file, requests on the side."""
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._aside = Aside(transport)
+        self._aside = Aside(settings)
         self.tokens = TokenFile(settings.token_cache or "")
 
     def carry_out(self, step: Errand) -> Any:

@@ -121,7 +121,11 @@ class Attempts:
                 self._shared.login.worked()
                 return answer
             self._attempts[-1] = replace(self._attempts[-1], wait=wait)
-            yield from sleep(wait)
+            try:
+                yield from sleep(wait)
+            except IndoxRouterError as interrupted:
+                interrupted.outcome = self._attempts[-1].outcome
+                raise
             retry += 1
 
     def _attempt(self, request: Request, body: bytes | Upload | None, headers: Mapping[str, str]) -> Plan[Result]:

@@ -29,6 +29,8 @@ MEDIA_CAP = 2 * 2**30
 PAID: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image", "speech", "transcription", "video"})
 REPEATABLE: frozenset[Kind] = frozenset({"chat", "completion", "embeddings"})
 """Paid calls that may be repeated once, under the same idempotency key, after an unknown outcome."""
+FINAL_CODES = frozenset({"certificate", "closed"})
+"""The server is not the one that was meant; the caller closed the client: another try would be wrong."""
 FALLBACK_STATUSES = frozenset({404, 408, 425, 429, 503, 529})
 UNKNOWN_FALLBACK_STATUSES = frozenset({500, 502, 504})
 
@@ -61,6 +63,8 @@ def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_
     """
     if isinstance(error, ValidationError):
         return False
+    if error.code in FINAL_CODES:
+        return False
     if error.outcome == "not_sent":
         return True
     if error.outcome not in ("rejected", "unknown") or not error.retryable:
@@ -75,6 +79,8 @@ def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_
 def may_fall_back(request: Request, error: IndoxRouterError, opted_in: bool) -> bool:
     """Whether the next model may be asked after `error`."""
     if isinstance(error, ValidationError):
+        return False
+    if error.code in FINAL_CODES:
         return False
     if error.outcome == "not_sent":
         return True

@@ -11,6 +11,7 @@ import io
 import socket
 import ssl
 import time
+import weakref
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,6 +26,8 @@ from indoxrouter import transports
 
 UNTIL: ContextVar[float] = ContextVar("until")
 """The monotonic time at which the request that is being sent must have its head."""
+CONNECTIONS: ContextVar[weakref.WeakSet[Any]] = ContextVar("connections")
+"""Where the connections that are made for it are noted."""
 _LARGE = 2**16
 """Bytes that may not fit into the buffers on the way: sending them may have to wait."""
 
@@ -110,6 +113,7 @@ class _Timed:
 
     def connect(self: Any) -> None:
         """Whatever fails here, a TLS handshake or a proxy too, fails before anything was sent."""
+        CONNECTIONS.get().add(self)
         try:
             super().connect()  # type: ignore[misc] # urllib3's, by the classes below
         except (NewConnectionError, ConnectTimeoutError):

@@ -79,12 +79,14 @@ class AsyncTransport:
             if task is None or task.cancelling():
                 raise
             # aiohttp cancels those who wait for a connection when the client is closed meanwhile.
-            failure = NetworkError("the client was closed meanwhile", outcome="not_sent")
-        except _FAILURES as error:
-            failure = _failure(error, sent=bool(sent))
+            failure = transports.closed(sent=bool(sent))
+        except (*_FAILURES, RuntimeError) as error:
+            if not session.closed and isinstance(error, RuntimeError):
+                raise
+            failure = transports.closed(bool(sent)) if session.closed else _failure(error, sent=bool(sent))
         else:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            source = _Source(response, body if isinstance(body, Body) else None)
+            source = _Source(session, response, body if isinstance(body, Body) else None)
             return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
         raise failure  # outside of the except clause: its cause holds headers, and is left behind
 
@@ -95,14 +97,15 @@ class AsyncTransport:
             async with asyncio.timeout(until - time.monotonic()):
                 data = await source.response.content.readany()
         except _FAILURES as error:
-            if arrived := _arrived(source.response.content):
+            if (arrived := _arrived(source.response.content)) and not source.session.closed:
                 return arrived
             failure = _failure(error, sent=True)
         else:
-            if not data:
-                source.ended()
-            return data
-        raise failure
+            if data or not source.session.closed:
+                if not data:
+                    source.ended()
+                return data
+        raise failure if not source.session.closed else transports.closed(sent=True)
 
     def close_reply(self, reply: Reply) -> None:
         """Does not wait, so that it can follow a cancellation."""
@@ -127,9 +130,10 @@ class AsyncTransport:
 class _Source:
     """The body of one answer, and of its request: an answer may come before that was sent whole."""
 
-    __slots__ = ("body", "response")
+    __slots__ = ("body", "response", "session")
 
-    def __init__(self, response: aiohttp.ClientResponse, body: Body | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, response: aiohttp.ClientResponse, body: Body | None) -> None:
+        self.session = session
         self.response = response
         self.body = body
 

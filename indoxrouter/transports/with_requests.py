@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import requests
 import urllib3
 
+from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
-from indoxrouter.transports.timed import UNTIL, Reader, TimedAdapter
+from indoxrouter.transports.timed import CONNECTIONS, UNTIL, Reader, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
 
@@ -31,6 +34,8 @@ class Transport:
         self._verify = settings.verify
         proxy = settings.proxy or environment_proxy(settings.base_url)
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closings = 0
 
     def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
@@ -57,6 +62,8 @@ class Transport:
         if size is not None:
             prepared.headers["Content-Length"] = str(size)
         UNTIL.set(until)
+        CONNECTIONS.set(self._connections)
+        closings = self._closings
         left = max(until - time.monotonic(), 0.001)
         limits = urllib3.Timeout(total=left, connect=min(connect, left))
         try:
@@ -68,11 +75,12 @@ class Transport:
                 proxies=self._proxies,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            failure = _failure(error, sent=not _before_sending(error))
+            sent = not _before_sending(error)
+            failure = _failure(error, sent) if closings == self._closings else transports.closed(sent)
         else:
             raw = response.raw
             headers = {name.lower(): value for name, value in raw.headers.items()}
-            return Reply(raw.status, headers, tuple(raw.headers.getlist("set-cookie")), _Source(raw))
+            return Reply(raw.status, headers, tuple(raw.headers.getlist("set-cookie")), _Source(raw, closings))
         raise failure  # outside of the except clause: its cause holds headers, and is left behind
 
     def next(self, reply: Reply, until: float) -> bytes:
@@ -82,11 +90,12 @@ class Transport:
             source.reader.until = until
         try:
             data: bytes = source.raw.read1(65536, decode_content=False)
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             failure = _failure(error, sent=True)
         else:
-            return data
-        raise failure
+            if data or source.closings == self._closings:
+                return data
+        raise failure if source.closings == self._closings else transports.closed(sent=True)
 
     def close_reply(self, reply: Reply) -> None:
         reply.source.raw.close()
@@ -98,16 +107,23 @@ class Transport:
             reply.source.raw.shutdown()
 
     def close(self) -> None:
+        """End what waits in other threads, too; requests that are sent from now on get connections of their own."""
+        self._closings += 1
+        for connection in list(self._connections):
+            if (sock := connection.sock) is not None:
+                with contextlib.suppress(OSError):  # it has come to its end by itself
+                    sock.shutdown(socket.SHUT_RDWR)
         self._adapter.close()
 
 
 class _Source:
     """The body of one answer; its reader is its own, also after the connection serves another."""
 
-    __slots__ = ("raw", "reader")
+    __slots__ = ("closings", "raw", "reader")
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, closings: int) -> None:
         self.raw = raw
+        self.closings = closings
         self.reader: Reader | None = raw.connection.reader if raw.connection is not None else None
 
 
