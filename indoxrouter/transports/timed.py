@@ -6,6 +6,7 @@ cut is not taken for an answer, nor is an informational one.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
@@ -37,7 +38,7 @@ class Reader(io.RawIOBase):
 
     def __init__(self, raw: socket.SocketIO, sock: socket.socket) -> None:
         self._raw = raw
-        self._sock = sock
+        self.sock = sock
         self.until = UNTIL.get()
         self.last = time.monotonic()
         self.ended = False
@@ -49,7 +50,7 @@ class Reader(io.RawIOBase):
         left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        self._sock.settimeout(left)
+        self.sock.settimeout(left)
         count = self._raw.readinto(buffer)
         self.last = time.monotonic()
         self.ended = count == 0
@@ -143,6 +144,13 @@ class _Timed:
         head.early = self.half_sent
         self.reader = head.reader
         return head
+
+    def interrupt(self: Any) -> None:
+        """End what waits for it in other threads; an answer that ends with the connection has taken the socket over."""
+        for sock in (self.sock, self.reader and self.reader.sock):
+            with contextlib.suppress(OSError):  # it has come to its end by itself
+                if sock is not None:
+                    sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def is_connected(self) -> bool:

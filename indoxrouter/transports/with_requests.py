@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import socket
 import time
 import weakref
 from collections.abc import Iterator
@@ -110,9 +109,7 @@ class Transport:
         """End what waits in other threads, too; requests that are sent from now on get connections of their own."""
         self._closings += 1
         for connection in list(self._connections):
-            if (sock := connection.sock) is not None:
-                with contextlib.suppress(OSError):  # it has come to its end by itself
-                    sock.shutdown(socket.SHUT_RDWR)
+            connection.interrupt()
         self._adapter.close()
 
 
