@@ -150,7 +150,8 @@ class _Timed:
         for sock in (self.sock, self.reader and self.reader.sock):
             with contextlib.suppress(OSError):  # it has come to its end by itself
                 if sock is not None:
-                    sock.shutdown(socket.SHUT_RDWR)
+                    # Not SSLSocket's own, which would let the other thread read on without decrypting.
+                    socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
 
     @property
     def is_connected(self) -> bool:
