@@ -583,6 +583,7 @@ class TestEarlyAnswers:
         with UploadServer(serve) as server, Client(KEY, server.url, auth="key", deadline=5) as client:
             with pytest.raises(APIError, match="too large"):
                 client.transcribe(path, MODEL)
+            assert_dropped(server)
             assert client.transcribe(b"sound", MODEL).text == "said"
             assert server.taken[1].connection == 2, "a connection with half a body on it was used again"
             assert server.taken[1].file == b"sound"

@@ -81,7 +81,8 @@ class UploadServer:
         self.logins = 0
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._start(self._accept)

@@ -14,7 +14,7 @@ import ssl
 import time
 import weakref
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -31,6 +31,8 @@ CONNECTIONS: ContextVar[weakref.WeakSet[Any]] = ContextVar("connections")
 """Where the connections that are made for it are noted."""
 _LARGE = 2**16
 """Bytes that may not fit into the buffers on the way: sending them may have to wait."""
+QUERY: ContextVar[str] = ContextVar("query", default="")
+"""What its URL ends with: kept from urllib3, which logs URLs, since a query may hold a signature."""
 
 
 class Reader(io.RawIOBase):
@@ -82,7 +84,7 @@ class _Head(http.client.HTTPResponse):
         self.will_close = self.will_close or self.early
 
 
-class _Timed:
+class Timed:
     """What is added to urllib3's connections, to which `self` belongs too."""
 
     reader: Reader | None = None
@@ -91,12 +93,8 @@ class _Timed:
     def _new_conn(self: Any) -> socket.socket:
         """As urllib3 does it, but with one limit for all of a host's addresses together."""
         end = time.monotonic() + self.timeout
-        try:
-            addresses = socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type] # or no name at all
         failure: OSError = OSError("the name has no address")
-        for family, kind, protocol, _, address in addresses:
+        for family, kind, protocol, _, address in self.addresses():
             connection = socket.socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
@@ -112,6 +110,12 @@ class _Timed:
             raise ConnectTimeoutError(self, "no connection in time") from failure
         raise NewConnectionError(self, str(failure)) from failure
 
+    def addresses(self: Any) -> list[Any]:
+        try:
+            return socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type] # or no name at all
+
     def connect(self: Any) -> None:
         """Whatever fails here, a TLS handshake or a proxy too, fails before anything was sent."""
         CONNECTIONS.get().add(self)
@@ -123,6 +127,9 @@ class _Timed:
             raise ConnectTimeoutError(self, "no connection in time") from error
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             raise NewConnectionError(self, str(error)) from error
+
+    def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        super().putrequest(method, url + QUERY.get(), *args, **kwargs)  # type: ignore[misc] # as above
 
     def request(self: Any, *args: Any, **kwargs: Any) -> None:
         self.half_sent = True  # urllib3 goes on to read the answer where sending breaks
@@ -171,17 +178,19 @@ def _send_unless_answered(sock: socket.socket, data: memoryview) -> None:
 
 
 class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = type("TimedHTTPConnection", (_Timed, HTTPConnection), {})
+    ConnectionCls = type("TimedHTTPConnection", (Timed, HTTPConnection), {})
 
 
 class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = type("TimedHTTPSConnection", (_Timed, HTTPSConnection), {})
+    ConnectionCls = type("TimedHTTPSConnection", (Timed, HTTPSConnection), {})
 
 
 class TimedAdapter(HTTPAdapter):
+    pools: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _HttpPool, "https": _HttpsPool}
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = self.pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)

@@ -18,8 +18,8 @@ import urllib3
 
 from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
-from indoxrouter.errors import NetworkError, RequestTimeoutError
-from indoxrouter.transports.timed import CONNECTIONS, UNTIL, Reader, TimedAdapter
+from indoxrouter.errors import IndoxRouterError, NetworkError, RequestTimeoutError
+from indoxrouter.transports.timed import CONNECTIONS, QUERY, UNTIL, Reader, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
 
@@ -27,14 +27,19 @@ from indoxrouter.wire.messages import HttpRequest, Reply, Upload
 class Transport:
     """Carries out a plan's I/O. Its methods may be called from any thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, url: str | None = None, adapter: type[TimedAdapter] = TimedAdapter) -> None:
+        """`url` is where it leads to, if not to the base URL."""
         size = settings.max_connections
-        self._adapter = TimedAdapter(pool_connections=2, pool_maxsize=size, max_retries=0)
+        self._adapter = adapter(pool_connections=2, pool_maxsize=size, max_retries=0)
         self._verify = settings.verify
-        proxy = settings.proxy or environment_proxy(settings.base_url)
+        proxy = settings.proxy or environment_proxy(url or settings.base_url)
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closings = 0
+
+    @property
+    def proxied(self) -> bool:
+        return bool(self._proxies)
 
     def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
@@ -55,7 +60,9 @@ class Transport:
         self, request: HttpRequest, body: bytes | Iterator[bytes] | None, size: int | None, until: float, connect: float
     ) -> Reply:
         prepared = requests.PreparedRequest()
-        prepared.method, prepared.url = request.method, request.url
+        path, mark, query = request.url.partition("?")
+        prepared.method, prepared.url = request.method, path
+        QUERY.set(mark + query)
         prepared.body = body
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
         if size is not None:
@@ -136,7 +143,9 @@ def _before_sending(error: BaseException) -> bool:
     )
 
 
-def _failure(error: BaseException, sent: bool) -> NetworkError:
+def _failure(error: BaseException, sent: bool) -> IndoxRouterError:
+    if isinstance(error, IndoxRouterError):
+        return error  # of the connection: see `guarded`
     causes = list(_causes(error))
     timeout = (TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout)
     late = any(isinstance(cause, timeout) for cause in causes) and not any(
