@@ -20,6 +20,7 @@ from requests.certs import where  # type: ignore[attr-defined] # documented, but
 from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
+from indoxrouter.transports import certificates
 from indoxrouter.transports.aiohttp_body import Body
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Source, Upload
@@ -228,6 +229,8 @@ def _failure(error: BaseException, sent: bool) -> NetworkError:
     if isinstance(error, TimeoutError):
         what = "no answer in time" if sent else "no connection in time"
         return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
+    if isinstance(refused := getattr(error, "certificate_error", error), ssl.SSLCertVerificationError):
+        return certificates.refused(refused)
     told = getattr(error, "os_error", error)
     number = getattr(told, "errno", None)
     reason = os.strerror(number) if isinstance(number, int) and number > 0 else getattr(told, "strerror", None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ssl
 import time
 import weakref
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import urllib3
 from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import IndoxRouterError, NetworkError, RequestTimeoutError
+from indoxrouter.transports import certificates
 from indoxrouter.transports.timed import CONNECTIONS, QUERY, UNTIL, Reader, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
@@ -147,6 +149,8 @@ def _failure(error: BaseException, sent: bool) -> IndoxRouterError:
     if isinstance(error, IndoxRouterError):
         return error  # of the connection: see `guarded`
     causes = list(_causes(error))
+    if isinstance(causes[-1], ssl.SSLCertVerificationError):
+        return certificates.refused(causes[-1])
     timeout = (TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout)
     late = any(isinstance(cause, timeout) for cause in causes) and not any(
         isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes
