@@ -30,7 +30,7 @@ from indoxrouter.errors import (
 )
 from indoxrouter.options import CallOptions
 from indoxrouter.wire.bodies import encoded
-from indoxrouter.wire.failures import Origin, from_reply
+from indoxrouter.wire.failures import Origin, from_reply, unusable
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result, Upload
 
 
@@ -203,7 +203,10 @@ class Attempts:
         content = yield from read(reply, limits, origin.target, cap)
         if not 200 <= reply.status < 300:
             raise from_reply(origin, reply.status, reply.headers, content)
-        if request.content and "json" not in reply.headers.get("content-type", ""):
+        kind = reply.headers.get("content-type", "")
+        if request.content and "json" not in kind:
+            if request.kind == "speech" and (not content or kind.startswith("text/")):
+                raise unusable(origin, reply.status, reply.headers, content)  # a gateway's page is no speech
             return content
         return parsed(origin, reply, content, exact=request.exact, job=request.job)
 

@@ -63,6 +63,17 @@ class Reader(io.RawIOBase):
         super().close()
 
 
+class _Lines(io.BufferedReader):
+    """Lines that the end of the connection cut are no lines: "0" may be the beginning of a chunk's size."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        reader: Any = self.raw
+        if reader.ended and line and not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(line)
+        return line
+
+
 class _Head(http.client.HTTPResponse):
     """An answer whose head must be whole, and is not an informational one."""
 
@@ -70,7 +81,7 @@ class _Head(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         buffered: Any = self.fp
         self.reader = Reader(buffered.detach(), sock)
-        self.fp = io.BufferedReader(self.reader)
+        self.fp = _Lines(self.reader)
         self.early = False
         """Whether it came before the request was sent whole: what would follow on the connection is not known."""
 

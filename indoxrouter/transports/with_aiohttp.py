@@ -190,25 +190,39 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | bool:
     """Made once, at construction: reading the certificates would hold up an event loop."""
     if settings.verify is False:
         return False
+    if not settings.base_url.startswith("https:") and not (settings.proxy or "").startswith("https:"):
+        return True
     if settings.verify is True:
-        return ssl.create_default_context(cafile=where()) if settings.base_url.startswith("https:") else True
+        return ssl.create_default_context(cafile=where())
     return ssl.create_default_context(cafile=settings.verify)
 
 
 def _new_session(settings: Settings, verify: ssl.SSLContext | bool) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_note_sent)
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         trace_configs=[trace],
-        connector=aiohttp.TCPConnector(
-            limit=settings.max_connections, ssl=verify, keepalive_timeout=transports.IDLE_LIMIT
-        ),
+        connector=_Connector(limit=settings.max_connections, ssl=verify, keepalive_timeout=transports.IDLE_LIMIT),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
         skip_auto_headers=("User-Agent", "Content-Type"),
         timeout=aiohttp.ClientTimeout(total=None),
     )
+    # aiohttp would send a GET again by itself, unrecorded; there is no public switch.
+    object.__setattr__(session, "_retry_connection", False)
+    return session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Gives out no connection on which an answer has come that nobody asked for."""
+
+    async def _get(self, *args: Any, **kwargs: Any) -> Any:
+        while (found := await super()._get(*args, **kwargs)) is not None:
+            if found.protocol is not None and not found.protocol.should_close:
+                return found
+            found.close()
+        return None
 
 
 async def _note_sent(
