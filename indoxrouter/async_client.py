@@ -311,7 +311,7 @@ class AsyncClient(Portable, AsyncAccount):
     async def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | AsyncChatStream:
         if not call.stream:
             return await self._run(call)
-        assembly = Assembly()
+        assembly = Assembly(self._calls.fetch)
         stream = AsyncChatStream(self._driver, call.plan(self._driver.shared, self._driver.clock, assembly), assembly)
         return await stream.open()
 

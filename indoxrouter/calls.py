@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 from indoxrouter import inputs, options
 from indoxrouter.account_calls import AccountCalls
+from indoxrouter.config import Settings
 from indoxrouter.core.plan import Call
 from indoxrouter.core.series import UntilEnded
+from indoxrouter.downloads import Downloads
 from indoxrouter.errors import ConfigurationError, ValidationError
 from indoxrouter.files import File, file_part
-from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse
+from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse, attach
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.wire import decode, hosted, video
 from indoxrouter.wire.checks import Messages
@@ -26,6 +28,14 @@ T = TypeVar("T")
 
 class Calls(AccountCalls):
     """Builds the calls of a client with these settings: here those that generate."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.fetch = Downloads(settings).fetch
+        """Gets what answers name URLs of, once somebody wants it."""
+
+    def _fetching(self, read: Callable[[Result], T]) -> Callable[[Result], T]:
+        return lambda result: attach(read(result), self.fetch)
 
     def chat(
         self,
@@ -44,7 +54,7 @@ class Calls(AccountCalls):
             stream=stream,
             params=params,
         )
-        return self._text("chat", build, decode.chat, model, params)
+        return self._text("chat", build, self._fetching(decode.chat), model, params)
 
     def completion(
         self,
@@ -63,7 +73,7 @@ class Calls(AccountCalls):
             stream=stream,
             params=params,
         )
-        return self._text("completion", build, decode.completion, model, params)
+        return self._text("completion", build, self._fetching(decode.completion), model, params)
 
     def embeddings(
         self, text: str | Sequence[str], model: str | None, params: dict[str, Any]
@@ -73,11 +83,11 @@ class Calls(AccountCalls):
 
     def image(self, prompt: str, model: str | None, size: str | None, params: dict[str, Any]) -> Call[ImageResponse]:
         build = partial(self._dialect.image, prompt, size=size, params=params)
-        return self._other("image", build, decode.image, model, params)
+        return self._other("image", build, self._fetching(decode.image), model, params)
 
     def speech(self, text: str, model: str | None, voice: str | None, params: dict[str, Any]) -> Call[SpeechResponse]:
         build = partial(self._dialect.speech, text, voice=voice, params=params)
-        return self._other("speech", build, decode.speech, model, params)
+        return self._other("speech", build, self._fetching(decode.speech), model, params)
 
     def transcribe(self, file: File, model: str | None, params: dict[str, Any]) -> Call[TranscriptionResponse]:
         build = partial(self._dialect.transcribe, file_part(file, params), params=params)
@@ -90,19 +100,19 @@ class Calls(AccountCalls):
     def video(self, prompt: str, model: str | None, params: dict[str, Any]) -> Call[VideoResponse]:
         self.needs_router("video")
         build = partial(hosted.video, prompt, params=params)
-        return self._other("video", build, video.video, model, params)
+        return self._other("video", build, self._fetching(video.video), model, params)
 
     def video_job(self, job_id: str, params: dict[str, Any]) -> Call[VideoJob]:
         self.needs_router("video_job")
-        return self._plain(hosted.video_job(job_id), video.video_job, params)
+        return self._plain(hosted.video_job(job_id), self._fetching(video.video_job), params)
 
     def video_jobs(self, limit: int | None, skip: int | None, params: dict[str, Any]) -> Call[list[VideoJob]]:
         self.needs_router("video_jobs")
-        return self._plain(hosted.video_jobs(limit, skip), video.video_jobs, params)
+        return self._plain(hosted.video_jobs(limit, skip), self._fetching(video.video_jobs), params)
 
     def cancel_video_job(self, job_id: str, params: dict[str, Any]) -> Call[VideoJob]:
         self.needs_router("cancel_video_job")
-        return self._plain(hosted.cancel_video_job(job_id), video.video_job, params)
+        return self._plain(hosted.cancel_video_job(job_id), self._fetching(video.video_job), params)
 
     def wait_for_video_job(
         self,

@@ -380,7 +380,7 @@ class Client(Portable, Account):
     def _stream_or_run(self, call: Call[AnswerT]) -> AnswerT | ChatStream:
         if not call.stream:
             return self._run(call)
-        assembly = Assembly()
+        assembly = Assembly(self._calls.fetch)
         return ChatStream(self._driver, call.plan(self._driver.shared, self._driver.clock, assembly), assembly)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from indoxrouter.errors import Attempt
+from indoxrouter.media import Fetch, attach
 from indoxrouter.responses import ChatChunk, Usage
 from indoxrouter.wire.fields import mapping, objects
 from indoxrouter.wire.images import image_rows
@@ -18,7 +19,8 @@ State = Literal["open", "complete", "truncated", "failed", "cancelled"]
 class Assembly:
     """What of a streamed answer has been handed to the caller so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, fetch: Fetch | None = None) -> None:
+        self._fetch = fetch
         self.state: State = "open"
         self.usage: Usage | None = None
         self.wire_usage: Mapping[str, Any] = {}
@@ -42,6 +44,8 @@ class Assembly:
         self._server_request_id = request_id_in(answer.headers)
 
     def add(self, chunk: ChatChunk) -> None:
+        if chunk.images and self._fetch is not None:
+            attach(chunk, self._fetch)
         choice = self._choices.setdefault(chunk.index, _Choice())
         choice.add(chunk)
         if chunk.usage is not None:
