@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO, Self
 from raw_server import ok
 
 Serve = Callable[["Taken"], object]
+SAID = ok({"text": "said"})
 
 
 @dataclass
@@ -143,3 +145,30 @@ class UploadServer:
             name, _, value = field_line.partition(":")
             headers[name.lower()] = value.strip()
         return Taken(line.decode().split(" ")[1], headers, number, len(self.taken), connection, reader)
+
+
+def accepting(taken: Taken) -> None:
+    taken.read_all()
+    taken.send(SAID)
+
+
+@contextlib.contextmanager
+def piped(content: bytes, *, close: bool = True) -> Iterator[Any]:
+    """The reading end of a pipe, into which a thread writes."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError):
+            left = memoryview(content)
+            while left:
+                left = left[os.write(writing, left) :]
+        if close:
+            os.close(writing)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    with open(reading, "rb") as file:
+        yield file
+    writer.join(5)
+    if not close:
+        os.close(writing)

@@ -26,6 +26,8 @@ from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply
 IDLE = 60.0
 """Seconds to wait for an answer, then for more of it, where no timeout is set."""
 REDIRECTS = 5
+_BITE = 2**12
+"""Packed bytes that are decoded at a time: a thousandfold may come out of them."""
 _HEADERS = {**COMMON_HEADERS, "Accept": "*/*"}
 _MOVED = (301, 302, 303, 307, 308)
 
@@ -50,6 +52,7 @@ class Download:
         self._home = Place.of(_normal(settings.base_url))
         self._url = self._checked(url)
         self._decoder: Decoder
+        self._undecoded = b""
         self._idle = settings.timeout or IDLE
         self._connect = min(settings.timeout or policy.CONNECT, policy.CONNECT)
         self._deadline = None if settings.deadline is None else now() + settings.deadline
@@ -81,8 +84,10 @@ class Download:
         """The next bytes of the file; b"" at its end, which is there only if all of it came."""
         limits = self._limits()
         try:
-            while data := (yield from read_next(reply, limits.until)):
-                if decoded := self._decoder.feed(data):
+            while data := self._undecoded or (yield from read_next(reply, limits.until)):
+                bite = _BITE if "content-encoding" in reply.headers else len(data)
+                self._undecoded = data[bite:]
+                if decoded := self._decoder.feed(data[:bite]):
                     return decoded
             self._decoder.finish()
         except NetworkError as error:
