@@ -21,7 +21,7 @@ from raw_server import End, answer
 from .exchange import Action, Exchange, Script, Wire, carry_out
 from .ledger import Ledger
 
-OnConnect = Callable[[int], End | None]
+OnConnect = Callable[[int], Action | None]
 """What becomes of a door's connection, counted from 0, before anything is read; None: it is served."""
 
 
@@ -175,7 +175,7 @@ class FaultServer:
             self._start(self._serve, connection, number, on_connect(count))
             count += 1
 
-    def _serve(self, connection: socket.socket, number: int, at_once: End | None) -> None:
+    def _serve(self, connection: socket.socket, number: int, at_once: Action | None) -> None:
         wire = Wire(connection, number)
         try:
             if at_once is not None:
