@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple
@@ -77,7 +78,7 @@ def by_the_framer(pieces: Sequence[bytes]) -> Reading:
 def cut_at(stream: bytes, places: Sequence[int]) -> list[bytes]:
     """The stream in pieces; a place that is named twice makes an empty one."""
     ends = [0, *sorted(min(place, len(stream)) for place in places), len(stream)]
-    return [stream[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [stream[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def cut(stream: bytes, random: Random) -> list[bytes]:
@@ -96,7 +97,18 @@ LINES = (
 BROKEN = (b"data: \xff", b"data: \xe2\x80", b": \xff", b"\xff", b"data: \xed\xa0\x80", b"data: \xc0\xaf", b"\xef\xbb")
 """No UTF-8."""
 ENDS = (b"\n", b"\r", b"\r\n")
-BEGINNINGS = (b"", b"", b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf", b"\xef", b"\xef\xbb", b"\n", b"\r", b"\r\n\r\n")
+BEGINNINGS = (
+    b"",
+    b"",
+    b"",
+    b"\xef\xbb\xbf",
+    b"\xef\xbb\xbf\xef\xbb\xbf",
+    b"\xef",
+    b"\xef\xbb",
+    b"\n",
+    b"\r",
+    b"\r\n\r\n",
+)
 
 
 def odd_stream(random: Random) -> bytes:
