@@ -11,7 +11,10 @@ import pytest
 from example_runs import ALONE, FOLDER, Router, interrupted, run, start
 from PIL import Image
 
-PAID = ["quickstart", "streaming", "usage_report", "error_handling", "speech_and_back", "video_job"]
+PAID = [
+    *("quickstart", "streaming", "usage_report", "error_handling", "speech_and_back", "video_job"),
+    "opentelemetry_spans",
+]
 EXAMPLES = [*PAID, "billing_export", "key_rotation"]
 UNKNOWN_USAGE = {
     "total_requests": None,
@@ -207,3 +210,23 @@ def test_ctrl_c_ends_the_wait_for_a_router_that_hangs(tmp_path: Path, router: Ro
     errors = interrupt(start("streaming", tmp_path, router.environment), "Sandbox")
     assert errors.endswith("KeyboardInterrupt\n")
     assert "Exception ignored" not in errors
+
+
+def test_spans_have_the_names_and_figures_of_the_calls(tmp_path: Path, router: Router) -> None:
+    output = run("opentelemetry_spans", tmp_path, router.environment)
+    names = re.findall(r"^( *)(\w+ \S+): [\d.]+ ms, (\w+)$", output, re.MULTILINE)
+    assert names == [
+        ("  ", "attempt openai/gpt-0", "UNSET"),
+        ("  ", "attempt openai/gpt-4o-mini", "UNSET"),
+        ("", "chat openai/gpt-0", "UNSET"),
+        ("  ", "attempt openai/gpt-4o-mini", "UNSET"),
+        ("", "chat openai/gpt-4o-mini", "UNSET"),
+        ("  ", "attempt openai/no-such-model", "UNSET"),
+        ("", "image openai/no-such-model", "ERROR"),
+    ]
+    charged = router.charges()["openai/gpt-4o-mini"][1]
+    (shown,) = re.findall(r"indoxrouter.cost = (\S+)", output)
+    assert Decimal(shown) <= charged  # the stream that was left is in the books too
+    assert "indoxrouter.stream.state = 'cancelled'" in output
+    assert "error.type = 'ModelNotFoundError'" in output
+    assert router.sandbox.api_key not in output
