@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from indoxrouter import errors
 from indoxrouter.errors import APIError, Outcome
 from indoxrouter.wire.fields import rate_limit
+from indoxrouter.wire.masking import clean as clean
 from indoxrouter.wire.messages import request_id_in
 
 BY_STATUS: Mapping[int, type[APIError]] = {
@@ -126,7 +127,8 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
     status = status or STATUS_OF.get(cls)
     text = clean(_said(body), origin.secrets())
     if status is not None and 300 <= status < 400:
-        text = f"a redirect to {_host(headers.get('location', ''))!r}, which is not followed: is base_url right?"
+        host = clean(_host(headers.get("location", "")), origin.secrets(), 100)
+        text = f"a redirect to {host!r}, which is not followed: is base_url right?"
     told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
     retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES) if told is None else told
     if status in FINAL_STATUSES or status == 501 or issubclass(cls, errors.InsufficientCreditsError):
@@ -136,7 +138,7 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
         status_code=status,
         code=_short(facts.get("code"), origin) or _short(facts.get("error"), origin),
         error_type=_short(facts.get("type"), origin),
-        request_id=_short(facts.get("request_id"), origin) or request_id_in(headers),
+        request_id=_short(facts.get("request_id"), origin) or _short(request_id_in(headers), origin),
         retry_after=retry_after(headers, facts, origin.wall),
         reset_time=_reset_time(facts, headers, origin.wall),
         details=body,
@@ -151,29 +153,15 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
 def unusable(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
     """The exception for a 2xx answer that is HTML, text or empty where JSON is due."""
     shown = content.decode("utf-8", "replace").strip()
-    kind = headers.get("content-type", "no content type").split(";")[0]
-    text = clean(_title(shown) or shown[:2000], origin.secrets(), 200) or "an empty body"
+    kind = clean(headers.get("content-type", "no content type").split(";")[0], origin.secrets(), 100)
+    text = clean(_title(shown) or shown, origin.secrets(), 200) or "an empty body"
     return APIError(
         f"{origin.target} answered {status} without usable JSON ({kind}): {text}",
         status_code=status,
-        request_id=request_id_in(headers),
+        request_id=_short(request_id_in(headers), origin),
         details=shown,
         outcome="unknown",
     )
-
-
-def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
-    """One line of at most `limit` characters, in which no secret is left."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
-    # What follows is slow on long text, and what is far behind the limit can't come into view.
-    text = _LOOKS_SECRET.sub("***", " ".join(text[: 4096 + limit].split()))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-_LOOKS_SECRET = re.compile(
-    r"\b(?:sk|pk|rk)-[\w-]{8,}|(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+", re.IGNORECASE
-)
 
 
 def retry_after(headers: Mapping[str, str], facts: Mapping[str, Any], wall: float) -> float | None:
@@ -185,17 +173,21 @@ def retry_after(headers: Mapping[str, str], facts: Mapping[str, Any], wall: floa
         if (seconds := _number(asked)) is not None:
             return seconds
         try:
-            return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - wall)
+            return max(0.0, _in_utc(email.utils.parsedate_to_datetime(asked)).timestamp() - wall)
         except (ValueError, OverflowError):
             return None
     return _number(facts.get("retry_after"))
 
 
-def _flatten(body: Any) -> Iterator[tuple[str, Any]]:
+_LEVELS = 8
+"""How deep an error body is looked into."""
+
+
+def _flatten(body: Any, levels: int = _LEVELS) -> Iterator[tuple[str, Any]]:
     """The fields of an error body, the outer ones last so that they win."""
-    if isinstance(body, Mapping):
+    if isinstance(body, Mapping) and levels:
         for name in ("details", "detail", "error"):
-            yield from _flatten(body.get(name))
+            yield from _flatten(body.get(name), levels - 1)
         yield from ((str(name), value) for name, value in body.items() if value is not None)
 
 
@@ -219,19 +211,19 @@ def _outcome(status: int | None) -> Outcome:
     return "unknown" if status is None or (status >= 500 and status not in RETRY_STATUSES) else "rejected"
 
 
-def _said(body: Any) -> str:
+def _said(body: Any, levels: int = _LEVELS) -> str:
     """The server's own words, from whichever place it put them."""
-    match body:
+    match body if levels else None:
         case str():
             return _title(body) or body
         case {"message": str(message)}:
             return message
         case {"detail": list(problems)}:
-            return "; ".join(filter(None, map(_problem, problems)))
+            return "; ".join(filter(None, (_problem(entry, levels - 1) for entry in problems)))
         case {"detail": detail} if detail is not None:
-            return _said(detail)
+            return _said(detail, levels - 1)
         case {"error": error} if error is not None:
-            return _said(error)
+            return _said(error, levels - 1)
         case {"msg": str(message)}:
             return message
         case _:
@@ -244,12 +236,12 @@ def _title(page: str) -> str | None:
     return found[1] if found else None
 
 
-def _problem(entry: Any) -> str:
+def _problem(entry: Any, levels: int) -> str:
     match entry:
         case {"loc": list(loc), "msg": str(message)}:
-            return ".".join(str(part) for part in loc) + ": " + message
+            return ".".join(str(part) for part in loc if isinstance(part, str | int)) + ": " + message
         case _:
-            return _said(entry)
+            return _said(entry, levels)
 
 
 def _short(value: Any, origin: Origin) -> str | None:
@@ -283,6 +275,11 @@ def _reset_time(facts: Mapping[str, Any], headers: Mapping[str, str], wall: floa
         if (seconds := _number(value)) is not None:
             # Small numbers are seconds from now, large ones seconds since 1970.
             return datetime.fromtimestamp(seconds if seconds > 1e8 else wall + seconds, UTC)
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
+        return _in_utc(datetime.fromisoformat(value)) if isinstance(value, str) else None
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Servers that name no zone mean UTC, as HTTP does."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
