@@ -13,6 +13,7 @@ from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageR
 from indoxrouter.wire.checks import check_text, count
 from indoxrouter.wire.decode import not_understood
 from indoxrouter.wire.fields import mapping, number, objects, text
+from indoxrouter.wire.masking import clean
 from indoxrouter.wire.messages import Result, request_id_in
 
 KINDS: Mapping[str, str] = {
@@ -73,7 +74,7 @@ def models(result: Result, provider: str | None = None, kind: str | None = None)
         return found
     if provider not in found and (kind is None or found):
         raise ProviderNotFoundError(
-            f"the catalogue has no provider {provider!r}; it has {', '.join(sorted(found)) or 'none'}"[:300],
+            clean(f"the catalogue has no provider {provider!r}; it has {', '.join(sorted(found)) or 'none'}", ()),
             status_code=404,
             code="provider_not_found",
             outcome="done",

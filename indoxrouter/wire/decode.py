@@ -11,7 +11,7 @@ import base64
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from indoxrouter.errors import APIError
 from indoxrouter.media import ImageResponse, SpeechResponse
@@ -29,6 +29,7 @@ from indoxrouter.wire.fields import (
     whole,
 )
 from indoxrouter.wire.images import image_in, images_in
+from indoxrouter.wire.masking import clean
 from indoxrouter.wire.messages import Result, request_id_in
 
 _Text = TypeVar("_Text", bound=ChatResponse)
@@ -51,10 +52,12 @@ def embeddings(result: Result) -> EmbeddingResponse:
         rows = [rows]  # one bare vector
     found = [row.get("embedding") if isinstance(row, dict) else row for row in _by_index(rows)]
     read = [_floats(vector) if isinstance(vector, str) else vector for vector in found]
-    vectors = [vector for vector in read if isinstance(vector, list)]
+    vectors = [vector for vector in read if _is_vector(vector)]
     asked = result.request.body or {}
     if len(vectors) < len(found) or len(found) != len(asked.get("text", asked.get("input", found))):
         raise not_understood(result)
+    if len(set(map(len, vectors))) > 1:
+        raise not_understood(result)  # they can't be of one model
     size = whole(body.get("dimensions")) or (len(vectors[0] or ()) if vectors else None)
     return EmbeddingResponse(data=vectors, dimensions=size, **shared(result, body))
 
@@ -114,11 +117,11 @@ def content(result: Result) -> bytes:
 
 def not_understood(result: Result) -> APIError:
     """The error for JSON that is no answer to the call."""
-    keys = ", ".join(sorted(map(str, result.body))[:8]) if isinstance(result.body, dict) else "none"
+    keys = ", ".join(sorted(map(str, result.body))[:8]) if isinstance(result.body, dict) else ""
     return APIError(
-        f"{result.target} answered in none of the documented shapes (keys: {keys[:150] or 'none'})",
+        f"{result.target} answered in none of the documented shapes (keys: {clean(keys, (), 150) or 'none'})",
         code="not_understood",
-        request_id=server_request_id(result) or result.client_request_id,
+        request_id=clean(server_request_id(result) or "", (), 100) or result.client_request_id,
         client_request_id=result.client_request_id,
         details=result.body,
         outcome="done",
@@ -253,6 +256,16 @@ def _floats(packed: str) -> list[float] | None:
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tolist()
+
+
+def _is_vector(value: Any) -> TypeGuard[list[float]]:
+    if not isinstance(value, list):
+        return False
+    try:
+        array.array("d", value)
+    except (TypeError, OverflowError):
+        return False
+    return True
 
 
 def _by_index(rows: list[Any]) -> list[Any]:
