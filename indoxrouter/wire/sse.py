@@ -32,10 +32,8 @@ class Framer:
             yield from _events(block)
         del self._buffer[:start]
         self._searched = max(0, len(self._buffer) - 1)
-        if len(self._buffer) > MAX_EVENT_BYTES:
-            raise StreamError(
-                f"one event is larger than {MAX_EVENT_BYTES} bytes", code="event_too_large", outcome="unknown"
-            )
+        if len(self._buffer) - self._buffer.endswith(b"\n") > MAX_EVENT_BYTES:
+            raise _too_large(f"{MAX_EVENT_BYTES} bytes")
 
     def _take(self, data: bytes) -> None:
         """Add the bytes with every line ending, CR LF, CR or LF, as one LF."""
@@ -54,8 +52,10 @@ class Framer:
 
 
 def _events(block: bytes) -> Iterator[str]:
-    if len(block) > MAX_EVENT_BYTES or block.count(b"\n") > MAX_EVENT_LINES:
-        raise StreamError(f"one event has more than {MAX_EVENT_LINES} lines", code="event_too_large", outcome="unknown")
+    if len(block) > MAX_EVENT_BYTES:
+        raise _too_large(f"{MAX_EVENT_BYTES} bytes")
+    if block.count(b"\n") >= MAX_EVENT_LINES:
+        raise _too_large(f"{MAX_EVENT_LINES} lines")
     try:
         if block.startswith(b"data:") and b"\n" not in block:
             if data := block[6 if block[5:6] == b" " else 5 :].decode():
@@ -64,6 +64,10 @@ def _events(block: bytes) -> Iterator[str]:
             yield data
     except UnicodeDecodeError:
         raise StreamError("an event is not UTF-8", code="undecodable", outcome="unknown") from None
+
+
+def _too_large(limit: str) -> StreamError:
+    return StreamError(f"one event has more than {limit}", code="event_too_large", outcome="unknown")
 
 
 def _several_lines(block: bytes) -> str:
