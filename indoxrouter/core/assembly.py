@@ -204,7 +204,9 @@ def _merge(call: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Fold a delta of a tool call into it: its arguments come in pieces, the rest whole."""
     for name, value in delta.items():
         if name == "function" and isinstance(value, dict):
-            function = call.setdefault("function", {})
+            function = call.get("function")
+            if not isinstance(function, dict):
+                function = call["function"] = {}
             for part, piece in value.items():
                 if part == "arguments" and isinstance(piece, str) and isinstance(function.get(part), str):
                     function[part] += piece
