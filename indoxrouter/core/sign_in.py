@@ -51,7 +51,9 @@ class _SignIn:
             return (yield from self._post(request, old.base, retries=0))
         except DeadlineExceededError:
             raise
-        except IndoxRouterError:
+        except IndoxRouterError as error:
+            if error.code in policy.FINAL_CODES:
+                raise
             return None
 
     def with_key(self, last: AccessToken | None) -> Plan[AccessToken]:

@@ -75,7 +75,7 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host, port = scope["server"]
-        call = self._call(scope["path"], f"http://{host}:{port}")
+        call = self._call(scope["path"], f"{scope['scheme']}://{host}:{port}")
         scope["call"], scope["app"] = call, self
         controls = scope["path"].startswith(control.PREFIX)
         if not controls:

@@ -54,7 +54,8 @@ class Sandbox:
 
     @property
     def origin(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        scheme = "http" if self._settings.certificate is None else "https"
+        return f"{scheme}://{HOST}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -77,7 +78,7 @@ class Sandbox:
             listener.close()
             raise
         self._port = listener.getsockname()[1]
-        self._app, self._server = app, _Server(app)
+        self._app, self._server = app, _Server(app, self._settings)
         self._thread = threading.Thread(
             target=self._server.run_on, args=(listener,), name="indoxrouter-sandbox", daemon=True
         )
@@ -158,7 +159,7 @@ def _listen(port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn, quiet, and closed at once."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             http="h11",
@@ -168,6 +169,8 @@ class _Server(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=settings.private_key,
         )
         super().__init__(config)
         self.ready = threading.Event()

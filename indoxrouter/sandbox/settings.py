@@ -5,6 +5,7 @@
 import argparse
 import math
 import secrets
+import ssl
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
@@ -28,6 +29,12 @@ class Settings:
     streams: str = _setting("chunks", "the generation of the streams", choices=("chunks", "typed", "bare"))
     credits: Decimal = _setting(Decimal(1000), "US dollars on the account")
     database: str | PathLike[str] | None = _setting(None, "the ledger's file (default: in memory)")
+    certificate: str | PathLike[str] | None = _setting(
+        None, "the file of a certificate chain (PEM) to serve https with (default: plain http)"
+    )
+    private_key: str | PathLike[str] | None = _setting(
+        None, "the file of the certificate's private key (default: it is in the certificate's file)"
+    )
     token_lifetime: float = _setting(3600.0, "seconds until an access token expires")
     jwt: bool = _setting(True, "whether access tokens are JWTs; else they are opaque")
     expires_in: bool = _setting(True, "whether a login says how long its token lives")
@@ -104,8 +111,29 @@ class Settings:
         for prefix in self.prefixes:
             if not prefix.startswith("/") or prefix.endswith("/") or prefix.startswith(RESERVED) or "{" in prefix:
                 raise ValueError(f"a prefix starts with a slash and does not end with one, not {prefix!r}")
-        if self.database is not None and not isinstance(self.database, str | PathLike):
-            raise ValueError(f"database must be a path, not {self.database!r}")
+        for name in ("database", "certificate", "private_key"):
+            path = getattr(self, name)
+            if path is not None and not isinstance(path, str | PathLike):
+                raise ValueError(f"{name} must be a path, not {path!r}")
+        self._check_certificate()
+
+    def _check_certificate(self) -> None:
+        if self.certificate is None:
+            if self.private_key is not None:
+                raise ValueError("private_key needs a certificate")
+            return
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                self.certificate, self.private_key, password=_no_password
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"certificate and private_key can't be used: {reason}") from None
+
+
+def _no_password() -> str:
+    """Instead of asking for one at the terminal."""
+    raise ValueError("the key is encrypted")
 
 
 def _amount(value: Any) -> Decimal:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool
 
 from indoxrouter.errors import ValidationError
-from indoxrouter.transports.timed import Timed, TimedAdapter
+from indoxrouter.transports.timed import HttpsPool, Timed, TimedAdapter
 
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that is given out of IPv6 for use on the internet (RFC 4291, 2.4; IANA's registry)."""
@@ -65,7 +65,7 @@ class _HttpPool(HTTPConnectionPool):
     ConnectionCls = type("GuardedHTTPConnection", (_Guarded, HTTPConnection), {})
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class _HttpsPool(HttpsPool):
     ConnectionCls = type("GuardedHTTPSConnection", (_Guarded, HTTPSConnection), {})
 
 

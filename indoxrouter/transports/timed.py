@@ -192,12 +192,17 @@ class _HttpPool(HTTPConnectionPool):
     ConnectionCls = type("TimedHTTPConnection", (Timed, HTTPConnection), {})
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class HttpsPool(HTTPSConnectionPool):
     ConnectionCls = type("TimedHTTPSConnection", (Timed, HTTPSConnection), {})
+
+    def _validate_conn(self, conn: Any) -> None:
+        """As urllib3 does it, but without its warning, which may be made an error: verify=False was asked for."""
+        if conn.is_closed:
+            conn.connect()
 
 
 class TimedAdapter(HTTPAdapter):
-    pools: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _HttpPool, "https": _HttpsPool}
+    pools: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _HttpPool, "https": HttpsPool}
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -194,6 +194,8 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | bool:
         return True
     if settings.verify is True:
         return ssl.create_default_context(cafile=where())
+    if os.path.isdir(settings.verify):
+        return ssl.create_default_context(capath=settings.verify)
     return ssl.create_default_context(cafile=settings.verify)
 
 
