@@ -133,12 +133,6 @@ def due(asked: Answer, cut: int) -> Due:
     return Due(complete=False, partial="".join(("one ", "two ", "three")[: len(blocks)]))
 
 
-def inside_a_size(asked: Answer, cut: int) -> bool:
-    """Whether all that came of a chunk's size is zeros, which so far read like the last chunk's."""
-    size = asked.framed[asked.start : cut].rpartition(b"\n")[2]
-    return asked.framing == "chunked" and asked.method != "chat-stream" and size.rstrip(b"\r").strip(b"0") == b"" < size
-
-
 def _unchunked(body: bytes) -> bytes:
     found = b""
     while (end := body.find(b"\r\n")) > 0:
