@@ -154,16 +154,16 @@ class Account(abc.ABC):
         return self._run(self._calls.create_api_key(name, expiration_days, options))
 
     @public
-    def revoke_api_key(self, key_id: int | str, **options: Any) -> None:
+    def revoke_api_key(self, key_id: int | str | ApiKey, **options: Any) -> None:
         """Switch a key off; `enable_api_key` switches it on again."""
         self._run(self._calls.change_api_key("revoke_api_key", hosted_account.revoke_api_key, key_id, options))
 
     @public
-    def enable_api_key(self, key_id: int | str, **options: Any) -> None:
+    def enable_api_key(self, key_id: int | str | ApiKey, **options: Any) -> None:
         """Switch a revoked key on again."""
         self._run(self._calls.change_api_key("enable_api_key", hosted_account.enable_api_key, key_id, options))
 
     @public
-    def delete_api_key(self, key_id: int | str, **options: Any) -> None:
+    def delete_api_key(self, key_id: int | str | ApiKey, **options: Any) -> None:
         """Delete a key for good."""
         self._run(self._calls.change_api_key("delete_api_key", hosted_account.delete_api_key, key_id, options))

@@ -126,7 +126,11 @@ class AccountCalls:
         return self._plain(hosted_account.create_api_key(name, expiration_days), account.api_key, params)
 
     def change_api_key(
-        self, method: str, request: Callable[[int | str], Request], key_id: int | str, params: dict[str, Any]
+        self,
+        method: str,
+        request: Callable[[int | str | ApiKey], Request],
+        key_id: int | str | ApiKey,
+        params: dict[str, Any],
     ) -> Call[None]:
         """Revoke, enable or delete: what counts is that the server says yes."""
         self.needs_router(method)

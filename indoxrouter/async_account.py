@@ -116,13 +116,13 @@ class AsyncAccount(abc.ABC):
         return await self._run(self._calls.create_api_key(name, expiration_days, options))
 
     @public
-    async def revoke_api_key(self, key_id: int | str, **options: Any) -> None:
+    async def revoke_api_key(self, key_id: int | str | ApiKey, **options: Any) -> None:
         await self._run(self._calls.change_api_key("revoke_api_key", hosted_account.revoke_api_key, key_id, options))
 
     @public
-    async def enable_api_key(self, key_id: int | str, **options: Any) -> None:
+    async def enable_api_key(self, key_id: int | str | ApiKey, **options: Any) -> None:
         await self._run(self._calls.change_api_key("enable_api_key", hosted_account.enable_api_key, key_id, options))
 
     @public
-    async def delete_api_key(self, key_id: int | str, **options: Any) -> None:
+    async def delete_api_key(self, key_id: int | str | ApiKey, **options: Any) -> None:
         await self._run(self._calls.change_api_key("delete_api_key", hosted_account.delete_api_key, key_id, options))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from indoxrouter import config
 from indoxrouter.account import Planned
 from indoxrouter.async_account import AsyncAccount
-from indoxrouter.calls import Calls
+from indoxrouter.calls import Calls, Job
 from indoxrouter.client import Client
 from indoxrouter.config import ApiKey, Dialect, Settings
 from indoxrouter.core.assembly import Assembly
@@ -253,7 +253,7 @@ class AsyncClient(Portable, AsyncAccount):
         return await self._run(self._calls.video(prompt, model, params))
 
     @public
-    async def video_job(self, job_id: str, **options: Any) -> VideoJob:
+    async def video_job(self, job_id: Job, **options: Any) -> VideoJob:
         return await self._run(self._calls.video_job(job_id, options))
 
     @public
@@ -261,13 +261,13 @@ class AsyncClient(Portable, AsyncAccount):
         return await self._run(self._calls.video_jobs(limit, skip, options))
 
     @public
-    async def cancel_video_job(self, job_id: str, **options: Any) -> VideoJob:
+    async def cancel_video_job(self, job_id: Job, **options: Any) -> VideoJob:
         return await self._run(self._calls.cancel_video_job(job_id, options))
 
     @public
     async def wait_for_video_job(
         self,
-        job_id: str,
+        job_id: Job,
         poll: float = 5.0,
         deadline: float | None = None,
         on_update: Callable[[VideoJob], object] | None = None,

@@ -24,6 +24,8 @@ from indoxrouter.wire.checks import Messages
 from indoxrouter.wire.messages import Kind, Request, Result
 
 T = TypeVar("T")
+Job = str | VideoJob | VideoResponse
+"""A video job, by its id or as an answer named it."""
 
 
 class Calls(AccountCalls):
@@ -102,21 +104,21 @@ class Calls(AccountCalls):
         build = partial(hosted.video, prompt, params=params)
         return self._other("video", build, self._fetching(video.video), model, params)
 
-    def video_job(self, job_id: str, params: dict[str, Any]) -> Call[VideoJob]:
+    def video_job(self, job_id: Job, params: dict[str, Any]) -> Call[VideoJob]:
         self.needs_router("video_job")
-        return self._plain(hosted.video_job(job_id), self._fetching(video.video_job), params)
+        return self._plain(hosted.video_job(_id_of(job_id)), self._fetching(video.video_job), params)
 
     def video_jobs(self, limit: int | None, skip: int | None, params: dict[str, Any]) -> Call[list[VideoJob]]:
         self.needs_router("video_jobs")
         return self._plain(hosted.video_jobs(limit, skip), self._fetching(video.video_jobs), params)
 
-    def cancel_video_job(self, job_id: str, params: dict[str, Any]) -> Call[VideoJob]:
+    def cancel_video_job(self, job_id: Job, params: dict[str, Any]) -> Call[VideoJob]:
         self.needs_router("cancel_video_job")
-        return self._plain(hosted.cancel_video_job(job_id), self._fetching(video.video_job), params)
+        return self._plain(hosted.cancel_video_job(_id_of(job_id)), self._fetching(video.video_job), params)
 
     def wait_for_video_job(
         self,
-        job_id: str,
+        job_id: Job,
         poll: float,
         deadline: float | None,
         on_update: Callable[[VideoJob], object] | None,
@@ -176,3 +178,11 @@ class Calls(AccountCalls):
         if found is None:
             raise ConfigurationError("an OpenAI-compatible server has no default model: pass model=")
         return found
+
+
+def _id_of(job: Any) -> Any:
+    if not isinstance(job, VideoJob | VideoResponse):
+        return job
+    if not job.job_id:
+        raise ValidationError("the answer names no job" + (": its videos are in its data" if job.get("data") else ""))
+    return job.job_id

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 from indoxrouter import config
 from indoxrouter.account import Account, Planned
-from indoxrouter.calls import Calls
+from indoxrouter.calls import Calls, Job
 from indoxrouter.config import ApiKey, Dialect, Settings
 from indoxrouter.core.assembly import Assembly
 from indoxrouter.core.plan import Call
@@ -298,8 +298,8 @@ class Client(Portable, Account):
         return self._run(self._calls.video(prompt, model, params))
 
     @public
-    def video_job(self, job_id: str, **options: Any) -> VideoJob:
-        """How far a video is."""
+    def video_job(self, job_id: Job, **options: Any) -> VideoJob:
+        """How far a video is; by its job's id, or by the answer that began it."""
         return self._run(self._calls.video_job(job_id, options))
 
     @public
@@ -308,14 +308,14 @@ class Client(Portable, Account):
         return self._run(self._calls.video_jobs(limit, skip, options))
 
     @public
-    def cancel_video_job(self, job_id: str, **options: Any) -> VideoJob:
+    def cancel_video_job(self, job_id: Job, **options: Any) -> VideoJob:
         """End a video job before it is done."""
         return self._run(self._calls.cancel_video_job(job_id, options))
 
     @public
     def wait_for_video_job(
         self,
-        job_id: str,
+        job_id: Job,
         poll: float = 5.0,
         deadline: float | None = None,
         on_update: Callable[[VideoJob], object] | None = None,

@@ -108,3 +108,8 @@ class Generation(Answer):
     """Whether it came from the client's cache: then nothing was sent, and its cost is 0."""
     raw: Any = field(default=None, repr=False)
     """The whole body, as the server sent it."""
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars, where the server told: `usage.cost`."""
+        return None if self.usage is None else self.usage.cost

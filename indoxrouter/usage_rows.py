@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, overload
 
 from indoxrouter import money
@@ -102,8 +103,11 @@ class UsageRows(Sequence[UsageRow]):
     def __getitem__(self, index: slice) -> UsageRows: ...
     def __getitem__(self, index: int | slice) -> UsageRow | UsageRows:
         if isinstance(index, slice):
-            return UsageRows(self._rows[index], self.group_by, self.start, self.end, self.tz)
+            return self._like(self._rows[index])
         return self._rows[index]
+
+    def _like(self, rows: Sequence[UsageRow]) -> UsageRows:
+        return UsageRows(rows, self.group_by, self.start, self.end, self.tz)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, UsageRows):
@@ -134,13 +138,23 @@ class UsageRows(Sequence[UsageRow]):
         priced = unpriced < len(self) or not self._rows
         return UsageTotals(len(self), **sums, cost=cost if priced else None, unpriced=unpriced, uncounted=uncounted)
 
+    def totals_by(self, field: str) -> dict[Any, UsageTotals]:
+        """The sums for each value of one of the grouping fields, the dearest first; those without a cost last."""
+        if field not in self.group_by:
+            raise ValidationError(f"the rows are grouped by {' and '.join(self.group_by)}, not by {field!r}"[:300])
+        groups: dict[Any, list[UsageRow]] = {}
+        for row in self._rows:
+            groups.setdefault(getattr(row, field), []).append(row)
+        found = {value: self._like(rows).totals for value, rows in groups.items()}
+        return dict(sorted(found.items(), key=lambda item: (item[1].cost is None, -(item[1].cost or 0))))
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dict for each row, of `columns`; days stay dates and costs Decimals."""
         return [{name: getattr(row, name) for name in self.columns} for row in self._rows]
 
     @public
-    def to_csv(self, path: StrPath | IO[str], overwrite: bool = False) -> None:
-        """Write the rows, under a header, to a file; or to one that is open for text, UTF-8, with newline="".
+    def to_csv(self, path: StrPath | IO[str], overwrite: bool = False) -> Path | None:
+        """Write the rows, under a header, to a file, and return its path; or to one open for text, UTF-8, newline="".
 
         An existing file is kept unless `overwrite`. A text that a spreadsheet would run as a formula gets an
         apostrophe before it; what is unknown is an empty cell.
@@ -148,8 +162,7 @@ class UsageRows(Sequence[UsageRow]):
         if isinstance(path, str | os.PathLike):
             if os.path.isdir(path):
                 raise ValidationError(f"{os.fspath(path)!r} is a folder: name the file to write")
-            save((lines.encode() for lines in self._csv()), path, "usage", overwrite)
-            return
+            return save((lines.encode() for lines in self._csv()), path, "usage", overwrite)
         if not callable(getattr(path, "write", None)):
             raise ValidationError(f"path must be a path or an open file, not {type(path).__name__}")
         try:
@@ -157,6 +170,7 @@ class UsageRows(Sequence[UsageRow]):
                 path.write(lines)
         except TypeError:
             raise ValidationError("the file must be open for text, not for bytes") from None
+        return None
 
     def to_dataframe(self, costs: Literal["decimal", "float"] = "decimal") -> pandas.DataFrame:
         """A pandas DataFrame of `columns`: days as datetime64, counts as Int64, costs as Decimals or floats."""

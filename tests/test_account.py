@@ -158,6 +158,22 @@ class TestUsageRows:
         assert rows.totals.cost == Decimal("0.1000002")
         assert (rows.group_by, rows.tz) == (("model",), "UTC")
 
+    def test_sums_by_one_of_the_fields(self) -> None:
+        days = {
+            "2026-11-01": [{"model": "a", "cost": 1, "requests": 1}, {"model": "b", "cost": 5, "requests": 2}],
+            "2026-11-02": [{"model": "a", "cost": 0.5, "requests": 3}, {"model": "c", "requests": 4}],
+        }
+        with RawServer(lambda seen: [ok(days[asked(seen)["start_date"]])]) as raw, Client(KEY, raw.url) as client:
+            rows = client.usage_rows("2026-11-01", "2026-11-02", ("date", "model"))
+        assert [(name, sums.cost, sums.requests) for name, sums in rows.totals_by("model").items()] == [
+            ("b", Decimal(5), 2),
+            ("a", Decimal("1.5"), 4),
+            ("c", None, 4),
+        ]
+        assert [sums.cost for sums in rows.totals_by("date").values()] == [Decimal(6), Decimal("0.5")]
+        with pytest.raises(ValidationError, match="provider"):
+            rows.totals_by("provider")
+
     def test_every_digit_of_a_cost_arrives(self) -> None:
         body = b'[{"date": "2026-11-01", "cost": 0.12345678901234567890123456789}]'
         with RawServer(lambda _: [answer(200, body)]) as raw, Client(KEY, raw.url) as client:
@@ -240,6 +256,19 @@ class TestKeys:
             (verb, f"user/api-keys/7{suffix}"),
             (verb, f"user/api-keys/a%2Fb{suffix}"),
         ]
+
+    def test_a_key_that_is_not_told_whole_is_an_error(self) -> None:
+        body = {"id": 7, "name": "ci", "api_key": "indox-…ghij"}
+        with RawServer(lambda _: [ok(body)]) as raw, Client(KEY, raw.url) as client:
+            with pytest.raises(APIError, match="key 7 was created, but not told whole"):
+                client.create_api_key("ci")
+
+    def test_a_key_may_be_given_as_it_was_listed(self) -> None:
+        listed = {"keys": [{"id": 7, "name": "ci", "api_key": "indox-…ghij"}]}
+        with RawServer(lambda _: [ok(listed)]) as raw, Client(KEY, raw.url) as client:
+            (key,) = client.api_keys()
+            client.revoke_api_key(key)
+        assert path(raw.requests[1]) == "user/api-keys/7/revoke"
 
     def test_a_gateways_page_is_no_yes(self) -> None:
         page = answer(200, b"<html><title>Log in</title></html>", Content_Type="text/html")

@@ -140,7 +140,9 @@ class TestNewKeys:
 
     @pytest.mark.parametrize("given", [None, "", "  ", "indox-ca...XYZW", 5, ["x"], True])
     def test_no_usable_secret(self, given: Any) -> None:
-        assert created({"id": 7, "api_key": given}).secret is None
+        """A key that nobody knows is of no use, and must not be mistaken for one that is."""
+        with pytest.raises(APIError, match="the key 7 was created, but not told whole"):
+            created({"id": 7, "api_key": given})
 
     @pytest.mark.parametrize(
         "body", [None, [], "x", {}, {"data": {}}, {"message": "created"}, {"key": []}, {"id": True}]
@@ -156,7 +158,8 @@ class TestNewKeys:
         assert "canary" not in str(caught.value) + repr(caught.value) + repr(caught.value.args)
 
     def test_a_key_that_stands_deeper_is_not_quoted_elsewhere(self) -> None:
-        key = created({"id": 1, "message": f"Keep {SECRET}", "more": {"info": [{"api_key": SECRET}]}})
+        body = {"id": 1, "key": "whole-key-0123456789-of-its-own", "message": f"Keep {SECRET}"}
+        key = created({**body, "more": {"info": [{"api_key": SECRET}]}})
         assert "canary" not in repr(key) + repr(key.raw)
         assert key.raw["message"] == f"Keep {MASKED}"
 

@@ -136,6 +136,20 @@ class TestWaiting:
                 assert time.monotonic() - began >= 0.4
         assert len(server.requests) == 3
 
+    def test_what_began_the_job_names_it(self) -> None:
+        begun = ok({"success": True, "data": {"job_id": "j/1", "status": "pending", "is_async": True}})
+        with RawServer(lambda seen: [begun if seen.method == "POST" else job("completed")]) as server:
+            with Client(KEY, server.url) as client:
+                ended = client.wait_for_video_job(client.video("a cat"))
+                assert client.video_job(ended).status == "completed"
+        assert [seen.path for seen in server.requests[1:]] == ["/v1/videos/jobs/j%2F1"] * 2
+
+    def test_a_video_that_was_made_at_once_has_no_job(self) -> None:
+        with RawServer(lambda _: [ok({"success": True, "data": [{"url": URL}]})]) as server:
+            with Client(KEY, server.url) as client:
+                with pytest.raises(ValidationError, match="in its data"):
+                    client.wait_for_video_job(client.video("a cat"))
+
     def test_a_finished_job_is_looked_at_once(self) -> None:
         with RawServer(Job(job("completed", 100, result={"video_url": URL}))) as server:
             with Client(KEY, server.url) as client:

@@ -35,7 +35,11 @@ def api_key(result: Result) -> ApiKey:
     inner = next((body[name] for name in ("key", "data", "api_key") if isinstance(body.get(name), dict)), body)
     if not any(text(inner.get(name)) for name in _SECRETS) and _identity(inner, "id", "key_id") is None:
         raise not_understood(result)
-    return _key(inner, created=True)
+    created = _key(inner, created=True)
+    if created.secret is None:
+        which = f"key {created.id}" if isinstance(created.id, int) else "key"
+        raise lists.refused(result, f"the {which} was created, but not told whole: it is of no use")
+    return created
 
 
 def transactions_page(result: Result) -> tuple[list[Transaction], int | None]:

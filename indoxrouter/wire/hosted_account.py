@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from indoxrouter.account_records import ApiKey
 from indoxrouter.errors import ValidationError
 from indoxrouter.wire.checks import Date, check_days, count, path_part
 from indoxrouter.wire.messages import Request
@@ -60,15 +61,15 @@ def create_api_key(name: str, expiration_days: int | None) -> Request:
     return Request("account", "POST", ("user/api-keys",), body)
 
 
-def revoke_api_key(key_id: int | str) -> Request:
+def revoke_api_key(key_id: int | str | ApiKey) -> Request:
     return Request("account", "POST", (f"{_key(key_id)}/revoke",), content=True)
 
 
-def enable_api_key(key_id: int | str) -> Request:
+def enable_api_key(key_id: int | str | ApiKey) -> Request:
     return Request("account", "POST", (f"{_key(key_id)}/enable",), content=True)
 
 
-def delete_api_key(key_id: int | str) -> Request:
+def delete_api_key(key_id: int | str | ApiKey) -> Request:
     return Request("account", "DELETE", (_key(key_id),), content=True)
 
 
@@ -87,7 +88,8 @@ def analytics_models(start: Date | None, end: Date | None, provider: str | None)
     return Request("account", "GET", (_with("analytics/models", query),))
 
 
-def _key(key_id: int | str) -> str:
+def _key(key_id: int | str | ApiKey) -> str:
+    key_id = key_id.id if isinstance(key_id, ApiKey) and key_id.id is not None else key_id
     whole = isinstance(key_id, int) and not isinstance(key_id, bool)
     return f"user/api-keys/{path_part('key_id', str(key_id) if whole else key_id)}"
 
