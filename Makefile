@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-peers lint clean
+.PHONY: demo test test-peers fuzz lint clean
 
 demo: $(VENV)/ready-demo  ## the main job, end to end, against the local sandbox
 	$(BIN)/python examples/quickstart.py
@@ -12,6 +12,11 @@ test: $(VENV)/ready-dev  ## the suite, with branch coverage
 
 test-peers: $(VENV)/ready-dev  ## what needs other packages' environments
 	$(BIN)/pytest -m peers
+
+fuzz: $(VENV)/ready-dev  ## every fuzz target, a minute each
+	for target in framer failures decode stream_events; do \
+		$(BIN)/python fuzz/fuzz_$$target.py -max_total_time=60 fuzz/corpus/$$target || exit 1; \
+	done
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
