@@ -120,7 +120,8 @@ class Exchange:
         return found[0].decode() if found else "nonce-none"
 
     def json(self) -> Any:
-        return json.loads(self.body) if self.body else {}
+        """What was asked; of an upload, nothing."""
+        return json.loads(self.body) if self.body[:1] == b"{" else {}
 
     def good(self) -> Good:
         """Carry the request out, which is charged, and return its answer in all its forms."""

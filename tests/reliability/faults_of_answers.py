@@ -163,12 +163,17 @@ def _for(whole: Judge, models: Verdict, usage: Verdict) -> Judge:
     return judge
 
 
+def _or_words(verdict: Verdict) -> Judge:
+    """Plain text may be a transcript."""
+    return lambda method: _EMPTY if method.name == "transcribe" else verdict
+
+
 _ODD = always(_NOT_UNDERSTOOD)
 
 ODD_BODIES = [
     Fault("200-html", answered(200, _page, charged=True, Content_Type="text/html"), always(_UNUSABLE)),
     Fault("200-html-called-json", answered(200, _page, charged=True), always(_UNUSABLE)),
-    Fault("200-text", answered(200, b"OK", charged=True, Content_Type="text/plain"), always(_UNUSABLE)),
+    Fault("200-text", answered(200, b"OK", charged=True, Content_Type="text/plain"), _or_words(_UNUSABLE)),
     Fault("200-empty", answered(200, b"", charged=True), always(_UNUSABLE)),
     Fault("200-empty-html", answered(200, b"", charged=True, Content_Type="text/html"), always(_UNUSABLE)),
     Fault("204", answered(204, b"", charged=True), always(replace(_UNUSABLE, status=204))),
@@ -202,7 +207,7 @@ def _of_numbers(exchange: Exchange) -> bytes:
 HARMLESS = [
     Fault("odd-numbers", answered(200, _of_numbers), methods=lambda method: not method.stream),
     Fault("type-missing", answered(200, lambda exchange: exchange.good().content, Content_Type=""),
-          methods=lambda method: method.name != "speech"),
+          methods=lambda method: method.name not in ("speech", "transcribe")),
     Fault("byte-order-mark", answered(200, lambda exchange: b"\xef\xbb\xbf" + exchange.good().content),
           methods=lambda method: not method.stream),
 ]  # fmt: skip

@@ -41,6 +41,8 @@ class Case:
     """`access`, `refresh` and `cookie`, which its logins hand out."""
     closing_logins: bool = False
     """Whether a connection ends with its login, so that the next call opens a new one."""
+    same_token: bool = False
+    """Whether each login hands out the same token."""
     sees_logins: bool = False
     """Whether logins go to the script too, as long as it is armed."""
     faults: int = 0
@@ -66,7 +68,8 @@ class Case:
         return self._login if login else well
 
     def _login(self, _: Exchange) -> Iterable[Action]:
-        body = {"access_token": f"{self.secrets.get('access', 'token')}-{len(self.logins)}", "expires_in": 3600}
+        token = self.secrets.get("access", "token")
+        body = {"access_token": token if self.same_token else f"{token}-{len(self.logins)}", "expires_in": 3600}
         content = json.dumps(body)
         lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", f"Content-Length: {len(content)}"]
         for name, kind in (("refresh_token", "refresh"), ("session", "cookie")):

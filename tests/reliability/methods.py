@@ -106,6 +106,14 @@ METHODS = [
         lambda _, nonce: f"https://audio.test/{nonce}.mp3",
         repeatable=False,
     ),
+    Method(
+        "transcribe",
+        "transcribe",
+        lambda secrets, nonce: {"file": secrets("file content").encode(), "prompt": _prompt(secrets, nonce)},
+        lambda answer: answer.data,
+        lambda _, nonce: f"heard {nonce}",
+        repeatable=False,
+    ),
     Method("models", "models", lambda *_: {}, list, lambda _, nonce: [nonce], paid=False, paths=2),
     Method(
         "get_usage",
