@@ -6,7 +6,7 @@ from pathlib import Path
 
 from _router import connect
 
-from indoxrouter import UsageRow, UsageRows, UsageTotals
+from indoxrouter import UsageTotals
 
 DAYS = 7
 
@@ -35,13 +35,9 @@ path.parent.mkdir(exist_ok=True)
 rows.to_csv(path, overwrite=True)
 print(f"\n{len(rows)} rows, {rows.start} to {rows.end}: {path.absolute()}")
 
-by_model: dict[str, list[UsageRow]] = {}
-for row in rows:
-    by_model.setdefault(row.model or "unknown", []).append(row)
-
 print(f"\n{'Model':34}{'requests':>10}{'tokens':>12}{'US dollars':>20}")
-for model, used in sorted(by_model.items()):
-    show(model, UsageRows(used).totals)
+for model, used in rows.totals_by("model").items():
+    show(model or "unknown", used)
 show("Total", rows.totals)
 
 unpriced = rows.totals.unpriced

@@ -4,7 +4,6 @@ It rotates a key of its own and touches no other; what it has made is deleted in
 """
 
 import secrets
-import sys
 
 from _router import connect
 
@@ -19,39 +18,36 @@ def show(title: str, keys: list[ApiKey]) -> None:
         print(f"  {key.name!s:34}{key.key!s:20}{'active' if key.is_active else 'off':8}until {key.expires_at}")
 
 
-def create(client: Client, name: str) -> tuple[int | str, str]:
-    """The new key's id, and the key itself: here it would go to where your secrets are kept."""
-    key = client.create_api_key(f"{NAME}-{name}", expiration_days=1)
-    if key.id is None or key.secret is None:  # Client(None) would quietly take the key of the environment
-        sys.exit("The router did not tell the new key.")
-    return key.id, key.secret
+def create(client: Client, name: str) -> ApiKey:
+    """The new key; its `secret` would go to where yours are kept."""
+    return client.create_api_key(f"{NAME}-{name}", expiration_days=1)
 
 
-def user(client: Client, secret: str) -> str | None:
+def user(client: Client, key: ApiKey) -> str | None:
     """Who the router says we are, with this key."""
-    with Client(secret, client.base_url) as other:
+    with Client(key.secret or "", client.base_url) as other:
         return other.get_user_info().username
 
 
 with connect() as client:
     show("Keys before", client.api_keys())
     try:
-        old_id, old = create(client, "old")
+        old = create(client, "old")
         print("\nThe old key works for", user(client, old))
-        new_id, new = create(client, "new")
+        new = create(client, "new")
         print("The new key works for", user(client, new))  # only now the old one can go
-        client.revoke_api_key(old_id)
+        client.revoke_api_key(old)
         try:
             print("The old key is switched off, but the router still lets", user(client, old), "in")
         except AuthenticationError as error:
             print("The old key works no more:", error.message)
         show("Keys now", client.api_keys())
-        client.delete_api_key(old_id)
+        client.delete_api_key(old)
     finally:
         for key in client.api_keys():  # asked for anew: the answer to a creation may have been lost
-            if key.id is not None and (key.name or "").startswith(NAME):
+            if (key.name or "").startswith(NAME):
                 try:
-                    client.delete_api_key(key.id)
+                    client.delete_api_key(key)
                 except IndoxRouterError as error:
                     print(f"\n{key.name} is left, for a day at most: {error.message}")
         show("Keys after", client.api_keys())

@@ -33,8 +33,7 @@ def watch(client: Client, job_id: str) -> VideoJob:
 with connect() as client:
     FOLDER.mkdir(exist_ok=True)
     begun = client.video(PROMPT, duration=4, aspect_ratio="16:9")  # the router refuses what a model can't do
-    cost = begun.usage.cost if begun.usage else None
-    print(f"\nCost, if it is made: {'unknown' if cost is None else f'{cost:.8f} US dollars'}")
+    print(f"\nCost, if it is made: {'unknown' if begun.cost is None else f'{begun.cost:.8f} US dollars'}")
     if begun.job_id is None:  # a router that makes videos at once
         paths = begun.save(FOLDER, overwrite=True)
     else:

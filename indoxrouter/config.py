@@ -160,6 +160,8 @@ def _key_and_url(
         if not url:
             raise ConfigurationError(f'dialect="openai" needs base_url=, or {url_variable} in the environment')
         key = "" if key is None or (isinstance(key, str) and key.strip() in ("", NO_KEY)) else key
+    elif isinstance(api_key, str) and not api_key.strip():
+        raise MissingKeyError("the API key is empty: leave api_key out to use the environment's")
     elif not key:
         raise MissingKeyError(
             f"no API key: pass api_key=, or set {key_variable} in the environment or in a .env file here"
@@ -174,7 +176,11 @@ def environment_proxy(base_url: str) -> str | None:
     proxies = urllib.request.getproxies()
     if inputs.is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
         return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+    for kind in (parts.scheme, "all"):
+        if found := proxies.get(kind):
+            name = f"{kind.upper()}_PROXY in the environment"
+            return inputs.proxy_url(found if "://" in found else f"http://{found}", name)
+    return None
 
 
 def _verify(verify: bool | str | os.PathLike[str]) -> bool | str:

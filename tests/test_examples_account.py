@@ -237,7 +237,8 @@ class TestKeyRotation:
         body = {"id": 99, "name": "x", "api_key": "sandbox-...abcd"}
         router.sandbox.fault(path="user/api-keys", method="POST", status=200, body=body)
         result = rotate(tmp_path, router)
-        assert (result.code, result.errors) == (1, "The router did not tell the new key.\n")
+        assert result.code == 1
+        assert "was created, but not told whole" in result.errors
         assert same(keys_of(router), keys)
 
     def test_ctrl_c_leaves_no_key(self, tmp_path: Path, router: Router, keys: list[ApiKey]) -> None:
