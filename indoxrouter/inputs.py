@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from indoxrouter.errors import ConfigurationError, IndoxRouterError
 
@@ -47,11 +47,19 @@ def check_base_url(url: Any, allow_insecure: bool = False) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def proxy_url(url: Any) -> str:
+def proxy_url(url: Any, name: str = "proxy") -> str:
     """A proxy's URL; it is not shown, as it may hold a password."""
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError("proxy must be a URL such as http://host:3128")
+    try:
+        parts = urlsplit(url if isinstance(url, str) and not re.search(r"[\s\x00-\x1f\x7f]", url) else "")
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{name} must be the URL of an HTTP proxy, such as http://host:3128")
+    try:
+        unquote(f"{parts.username}{parts.password}").encode("latin-1")
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"the user and the password in {name} must be Latin-1 text") from None
     return str(url)
 
 

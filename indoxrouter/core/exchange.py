@@ -16,7 +16,7 @@ from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, from_body, is_error, unusable
 from indoxrouter.wire.messages import HttpRequest, Reply, request_id_in
 
-_FINAL_CODES = ("certificate", "too_large", "encoding", "undecodable", "event_too_large")
+_FINAL_CODES = ("certificate", "proxy_authentication", "too_large", "encoding", "undecodable", "event_too_large")
 """Failures that the same request would meet again."""
 
 

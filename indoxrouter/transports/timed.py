@@ -7,6 +7,7 @@ cut is not taken for an answer, nor is an informational one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import io
 import socket
@@ -132,6 +133,9 @@ class Timed:
         CONNECTIONS.get().add(self)
         try:
             super().connect()  # type: ignore[misc] # urllib3's, by the classes below
+            if isinstance(self.sock, ssl.SSLSocket) and self.sock.version() is None:
+                # ssl passes over such a connection, and would go on without TLS.
+                raise ConnectionResetError(errno.ECONNRESET, "the server left before TLS was begun")
         except (NewConnectionError, ConnectTimeoutError):
             raise
         except TimeoutError as error:
@@ -207,6 +211,10 @@ class TimedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self.pools
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """A proxy that is spoken to by TLS is held to its certificate for plain targets, too."""
+        super().cert_verify(conn, "https:" if conn.scheme == "https" else url, verify, cert)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)

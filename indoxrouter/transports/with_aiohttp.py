@@ -20,8 +20,8 @@ from requests.certs import where  # type: ignore[attr-defined] # documented, but
 from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
-from indoxrouter.transports import certificates
 from indoxrouter.transports.aiohttp_body import Body
+from indoxrouter.transports.failures import Route
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Source, Upload
 
@@ -35,8 +35,9 @@ class AsyncTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._ssl = _ssl_context(settings)
         self._proxy = settings.proxy or environment_proxy(settings.base_url)
+        self._route = Route.by(self._proxy)
+        self._ssl = _ssl_context(settings, self._proxy or "")
         self._sessions: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
 
     async def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
@@ -84,7 +85,7 @@ class AsyncTransport:
         except (*_FAILURES, RuntimeError) as error:
             if not session.closed and isinstance(error, RuntimeError):
                 raise
-            failure = transports.closed(bool(sent)) if session.closed else _failure(error, sent=bool(sent))
+            failure = transports.closed(bool(sent)) if session.closed else _failure(error, bool(sent), self._route)
         else:
             headers = {name.lower(): value for name, value in response.headers.items()}
             source = _Source(session, response, body if isinstance(body, Body) else None)
@@ -100,7 +101,7 @@ class AsyncTransport:
         except _FAILURES as error:
             if (arrived := _arrived(source.response.content)) and not source.session.closed:
                 return arrived
-            failure = _failure(error, sent=True)
+            failure = _failure(error, True, self._route)
         else:
             if data or not source.session.closed:
                 if not data:
@@ -186,11 +187,11 @@ async def _kept_open(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
         await session.close()
 
 
-def _ssl_context(settings: Settings) -> ssl.SSLContext | bool:
+def _ssl_context(settings: Settings, proxy: str) -> ssl.SSLContext | bool:
     """Made once, at construction: reading the certificates would hold up an event loop."""
     if settings.verify is False:
         return False
-    if not settings.base_url.startswith("https:") and not (settings.proxy or "").startswith("https:"):
+    if not settings.base_url.startswith("https:") and not proxy.startswith("https:"):
         return True
     if settings.verify is True:
         return ssl.create_default_context(cafile=where())
@@ -241,15 +242,17 @@ def _arrived(content: aiohttp.StreamReader) -> bytes:
     return data
 
 
-def _failure(error: BaseException, sent: bool) -> NetworkError:
+def _failure(error: BaseException, sent: bool, route: Route) -> NetworkError:
     if isinstance(error, TimeoutError):
-        what = "no answer in time" if sent else "no connection in time"
-        return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
+        return route.late(sent)
     if isinstance(refused := getattr(error, "certificate_error", error), ssl.SSLCertVerificationError):
-        return certificates.refused(refused)
+        return route.refused_certificate(refused)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return route.refused_by_proxy(error.status)
     told = getattr(error, "os_error", error)
     number = getattr(told, "errno", None)
     reason = os.strerror(number) if isinstance(number, int) and number > 0 else getattr(told, "strerror", None)
-    reason = reason or {"ClientPayloadError": "it ended early"}.get(type(told).__name__, type(told).__name__)
-    what = "the connection broke before the answer was complete" if sent else "no connection"
-    return NetworkError(f"{what} ({reason})", outcome="unknown" if sent else "not_sent")
+    return route.broken(sent, reason or _REASONS.get(type(told).__name__, type(told).__name__))
+
+
+_REASONS = {"ClientPayloadError": "it ended early", "ServerDisconnectedError": "closed by the server"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import ssl
 import time
 import weakref
@@ -19,8 +20,8 @@ import urllib3
 
 from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
-from indoxrouter.errors import IndoxRouterError, NetworkError, RequestTimeoutError
-from indoxrouter.transports import certificates
+from indoxrouter.errors import IndoxRouterError, NetworkError
+from indoxrouter.transports.failures import Route
 from indoxrouter.transports.timed import CONNECTIONS, QUERY, UNTIL, Reader, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
@@ -36,6 +37,7 @@ class Transport:
         self._verify = settings.verify
         proxy = settings.proxy or environment_proxy(url or settings.base_url)
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._route = Route.by(proxy)
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closings = 0
 
@@ -84,7 +86,7 @@ class Transport:
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             sent = not _before_sending(error)
-            failure = _failure(error, sent) if closings == self._closings else transports.closed(sent)
+            failure = _failure(error, sent, self._route) if closings == self._closings else transports.closed(sent)
         else:
             raw = response.raw
             headers = {name.lower(): value for name, value in raw.headers.items()}
@@ -99,7 +101,7 @@ class Transport:
         try:
             data: bytes = source.raw.read1(65536, decode_content=False)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-            failure = _failure(error, sent=True)
+            failure = _failure(error, True, self._route)
         else:
             if data or source.closings == self._closings:
                 return data
@@ -138,30 +140,35 @@ _REASONS = {"IncompleteRead": "it ended early", "RemoteDisconnected": "closed by
 
 def _before_sending(error: BaseException) -> bool:
     """Whether it failed before the first byte of the request left: no connection, or no TLS."""
-    early = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.InvalidURL)
-    return isinstance(error, early) or any(
-        isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.LocationValueError)
-        for cause in _causes(error)
+    return isinstance(error, requests.exceptions.InvalidURL) or any(
+        isinstance(cause, _NO_CONNECTION) for cause in _causes(error)
     )
 
 
-def _failure(error: BaseException, sent: bool) -> IndoxRouterError:
+_NO_CONNECTION = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.LocationValueError,
+)
+
+
+def _failure(error: BaseException, sent: bool, route: Route) -> IndoxRouterError:
     if isinstance(error, IndoxRouterError):
         return error  # of the connection: see `guarded`
     causes = list(_causes(error))
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
-        return certificates.refused(causes[-1])
+        return route.refused_certificate(causes[-1])
+    if refusal := re.match(r"Tunnel connection failed: (\d{3})", str(causes[-1])):  # all that http.client tells
+        return route.refused_by_proxy(int(refusal[1]))
     timeout = (TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout)
     late = any(isinstance(cause, timeout) for cause in causes) and not any(
         isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes
     )
     if late:
-        what = "no answer in time" if sent else "no connection in time"
-        return RequestTimeoutError(what, code="timeout", outcome="unknown" if sent else "not_sent")
-    told = next((cause for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
-    reason = told.strerror if told is not None else _REASONS.get(type(causes[-1]).__name__, type(causes[-1]).__name__)
-    what = "the connection broke before the answer was complete" if sent else "no connection"
-    return NetworkError(f"{what} ({reason})", outcome="unknown" if sent else "not_sent")
+        return route.late(sent)
+    told = next((cause.strerror for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
+    name = type(causes[-1]).__name__
+    return route.broken(sent, told or _REASONS.get(name, name))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

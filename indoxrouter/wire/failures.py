@@ -83,7 +83,7 @@ STATUS_OF: Mapping[type[APIError], int] = {
 }
 RETRY_STATUSES = frozenset({408, 409, 425, 429, 503, 529})
 """Complete answers that say: nothing was done, come again."""
-FINAL_STATUSES = frozenset({400, 401, 402, 403, 404, 422})
+FINAL_STATUSES = frozenset({400, 401, 402, 403, 404, 407, 422})
 """Another try would be answered the same, whatever else the server says."""
 _REPEATABLE_CLASSES = (errors.RateLimitError, errors.RequestError)
 
@@ -129,6 +129,8 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
     if status is not None and 300 <= status < 400:
         host = clean(_host(headers.get("location", "")), origin.secrets(), 100)
         text = f"a redirect to {host!r}, which is not followed: is base_url right?"
+    if status == 407:  # its own words may repeat what only the proxy is to know
+        text = "the proxy wants another user or password than those in its URL"
     told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
     retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES) if told is None else told
     if status in FINAL_STATUSES or status == 501 or issubclass(cls, errors.InsufficientCreditsError):

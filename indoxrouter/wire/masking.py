@@ -37,5 +37,7 @@ _WORD = 5
 """What is left of a secret without its white space may be so short that it stands in any sentence."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LOOKS_SECRET = re.compile(
-    r"\b(?:sk|pk|rk)-[\w-]{8,}|(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+", re.IGNORECASE
+    r"\b(?:sk|pk|rk)-[\w-]{8,}|(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+"
+    r"|(?<=Basic )(?-i:(?=\w*[A-Z0-9+/=]))\S{8,}",
+    re.IGNORECASE,
 )

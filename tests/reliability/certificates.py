@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,11 @@ class Certificates:
 
     def good(self, *names: str) -> Pair:
         return self._written("good", self._authority.issue_cert(*(names or ("127.0.0.1",))))
+
+    def serving(self, name: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(name).configure_cert(context)
+        return context
 
     def self_signed(self) -> Pair:
         own = trustme.CA()

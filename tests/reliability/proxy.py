@@ -8,7 +8,7 @@ import socket
 import threading
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from raw_server import answer
 
@@ -16,10 +16,23 @@ from .exchange import Action, Wire, carry_out
 
 
 class Proxy:
-    """Forwards what it is asked to; or, with `at_once`, does only that to each connection that has asked."""
+    """Forwards what it is asked to; or, with `at_once`, does only that to each connection that has asked.
 
-    def __init__(self, password: str | None = None, at_once: Action | None = None, *, echoes: bool = False) -> None:
-        self._wanted = None if password is None else "Basic " + base64.b64encode(f"user:{password}".encode()).decode()
+    `knows`: a name that nobody else resolves, as which it knows this machine.
+    """
+
+    def __init__(
+        self,
+        password: str | None = None,
+        at_once: Action | None = None,
+        *,
+        echoes: bool = False,
+        knows: str | None = None,
+    ) -> None:
+        self._knows = knows
+        self._wanted = (
+            None if password is None else "Basic " + base64.b64encode(f"user:{password}".encode("latin-1")).decode()
+        )
         self._at_once = at_once
         self._echoes = echoes
         self._stop = threading.Event()
@@ -29,8 +42,14 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=500)
         self.asked: list[str] = []
         """The first lines of the requests."""
+        self.headers: list[str] = []
+        """All that it was sent beside them."""
         port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}" if password is None else f"http://user:{password}@127.0.0.1:{port}"
+        self.url = (
+            f"http://127.0.0.1:{port}"
+            if password is None
+            else f"http://user:{quote(password, safe='')}@127.0.0.1:{port}"
+        )
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -72,6 +91,7 @@ class Proxy:
             while (head := wire.until_blank_line()) is not None:
                 line, *headers = head.decode("latin-1").split("\r\n")
                 self.asked.append(line)
+                self.headers += headers
                 method, target, version = line.split(" ")
                 if self._at_once is not None and not carry_out(wire, self._at_once, self._stop):
                     return
@@ -102,7 +122,7 @@ class Proxy:
 
     def _dial(self, client: socket.socket, host: str, port: int) -> socket.socket | None:
         try:
-            upstream = socket.create_connection((host, port), timeout=30)
+            upstream = socket.create_connection(("127.0.0.1" if host == self._knows else host, port), timeout=30)
         except OSError:
             client.sendall(answer(502, {"detail": "no such server"}, Connection="close"))
             return None
