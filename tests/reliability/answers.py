@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import zlib
@@ -108,6 +109,7 @@ def _envelope(**fields: Any) -> dict[str, Any]:
     return {"model": "gpt-4o-mini", "provider": "openai", "success": True, **fields}
 
 
+@functools.cache
 def bomb(size: int) -> bytes:
     """So many bytes as a few, packed."""
     return gzip.compress(b" " * size, 9)

@@ -213,9 +213,9 @@ class FaultServer:
                     return False
         except OSError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the test that wrote it looks there
             case.log.append(f"the script failed: {error!r}")
-            raise
+            return False
         exchange.read()
         return True
 

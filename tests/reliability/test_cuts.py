@@ -111,7 +111,7 @@ def prove(cuts: list[Cut], server: FaultServer, verify: bool | str = False) -> N
         futures = [pool.submit(plainly, client, cut) for cut in cuts if not cut.asynchronous]
         problems = [problem for problem in asyncio.run(together()) if problem]
         problems += [problem for future in futures if (problem := future.result())]
-        assert case.faults == 0
+        assert (case.faults, case.log) == (0, [])
         good = client.completion("nonce-000000007")
         assert good.data == "nonce-000000007 <nonce-000000007> nonce-000000007"
     counts.RUN["cuts"] += len(cuts)
