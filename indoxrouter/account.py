@@ -96,8 +96,8 @@ class Account(abc.ABC):
     @public
     def usage_rows(
         self,
-        start: Date,
-        end: Date,
+        start: Date | None = None,
+        end: Date | None = None,
         group_by: str | Sequence[str] = "date",
         *,
         provider: str | None = None,
@@ -108,6 +108,9 @@ class Account(abc.ABC):
         **options: Any,
     ) -> UsageRows:
         """Usage from `start` to `end`, both included, in rows whose costs are exact Decimals.
+
+        `start`, `end` unset: from the beginning, until now. `model`, `endpoint` … are filters, in the
+        server's own words: "openai/gpt-4o", "chat/completions".
 
         `group_by`: date, model, provider, endpoint, session_id or client_ip; or a pair of "date" and
         another of them, for which the server is asked once for each day. Days are UTC: the server

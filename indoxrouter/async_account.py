@@ -73,8 +73,8 @@ class AsyncAccount(abc.ABC):
     @public
     async def usage_rows(
         self,
-        start: Date,
-        end: Date,
+        start: Date | None = None,
+        end: Date | None = None,
         group_by: str | Sequence[str] = "date",
         *,
         provider: str | None = None,

@@ -29,7 +29,7 @@ from indoxrouter.core.steps import (
     Sleep,
     Token,
 )
-from indoxrouter.driver import log
+from indoxrouter.driver import log, waiting_level
 from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
@@ -126,7 +126,7 @@ class AsyncDriver:
             case Token():
                 return await self._grant(step)
             case Sleep():
-                log.info("waiting %.2f s before another try", step.seconds)
+                log.log(waiting_level(step.seconds), "waiting %.2f s before another try", step.seconds)
                 return await self._sleep(step.seconds)
             case LockTokens():
                 return await self._lock_tokens(step.until)

@@ -5,6 +5,7 @@ Both clients build their calls here, so that no method decides anything twice.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -126,8 +127,8 @@ class Calls(AccountCalls):
     ) -> UntilEnded:
         self.needs_router("wait_for_video_job")
         seconds = inputs.seconds("poll", poll, error=ValidationError) or 5.0
-        if on_update is not None and not callable(on_update):
-            raise ValidationError("on_update must be callable")
+        if on_update is not None and (not callable(on_update) or inspect.iscoroutinefunction(on_update)):
+            raise ValidationError("on_update must be a plain function: nothing awaits it")
         return UntilEnded(self.video_job(job_id, {**params, "deadline": deadline}), seconds, on_update)
 
     def create_file(self, file: File, purpose: str, params: dict[str, Any]) -> Call[Any]:

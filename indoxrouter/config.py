@@ -151,6 +151,8 @@ def _key_and_url(
     dialect: str, api_key: ApiKey | None, base_url: str | None, from_file: Mapping[str, str | None]
 ) -> tuple[ApiKey, str]:
     key_variable, url_variable = VARIABLES[dialect]
+    if base_url is not None and not base_url:
+        raise ConfigurationError("base_url is empty: leave it out to use the environment's, or the default")
     key: ApiKey | None = api_key or os.environ.get(key_variable)
     url = base_url or os.environ.get(url_variable)
     if not key and (key := from_file.get(key_variable)):

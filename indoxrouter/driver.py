@@ -114,7 +114,7 @@ class Driver:
             case Close():
                 return self._transport.close_reply(step.reply)
             case Sleep():
-                log.info("waiting %.2f s before another try", step.seconds)
+                log.log(waiting_level(step.seconds), "waiting %.2f s before another try", step.seconds)
                 return self._sleep(step.seconds)
             case LockTokens():
                 return self._lock_tokens(step.until)
@@ -175,6 +175,11 @@ class Driver:
             return spare
         login.landed(mine, token)
         return token
+
+
+def waiting_level(seconds: float) -> int:
+    """A wait that looks like a hang is worth a warning."""
+    return logging.WARNING if seconds > 5 else logging.INFO
 
 
 def show_log(level: int) -> None:

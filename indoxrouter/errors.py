@@ -223,6 +223,9 @@ def public(method: _Method) -> _Method:
         except IndoxRouterError as error:
             del args, kwargs
             raise outward(error) from None
+        except KeyboardInterrupt as error:
+            del args, kwargs
+            raise error.with_traceback(None) from None
 
     @functools.wraps(method)
     async def async_wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:

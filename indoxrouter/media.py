@@ -112,7 +112,7 @@ class ImageResponse(Generation):
 
     @public
     def save(self, folder: StrPath = ".", overwrite: bool = False) -> list[Path]:
-        """Save all images in the folder, which is made if it is missing, as `image-1.png` and so on."""
+        """Save all images in the folder, made if it is missing, as `image-1.png` and so on; one also as a file."""
         return save_all(self.data, folder, overwrite)
 
     def _repr_png_(self) -> bytes | None:
@@ -168,7 +168,7 @@ class VideoResponse(Generation):
 
     @public
     def save(self, folder: StrPath = ".", overwrite: bool = False) -> list[Path]:
-        """Save all videos in the folder, which is made if it is missing, as `video-1.mp4` and so on."""
+        """Save all videos in the folder, made if it is missing, as `video-1.mp4` and so on; one also as a file."""
         if not self.data:
             raise _no_video(self.job_id, self.status)
         return save_all(self.data, folder, overwrite)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -113,7 +114,9 @@ class Encoded(Medium):
 
 
 def save_all(media: Sequence[Medium], folder: StrPath, overwrite: bool) -> list[Path]:
-    """Save media of one kind; where one can't be had, none is saved."""
+    """Save media of one kind in a folder, a single one in a file too; where one can't be had, none is saved."""
+    if len(media) == 1 and os.path.splitext(saving.path_of(folder))[1] and not os.path.isdir(folder):
+        return [media[0].save(folder, overwrite)]
     name = media[0].NAME if media else ""
     return saving.save_all([medium._pieces() for medium in media], folder, name, overwrite)
 

@@ -46,7 +46,7 @@ def split(params: dict[str, Any]) -> CallOptions:
         elif check := _CHECKS.get(name):
             given[name] = check(name, value, error=ValidationError)
     for name in params:
-        if near := difflib.get_close_matches(name, _KNOWN - {name}, 1, 0.8):
+        if name not in _KNOWN and (near := difflib.get_close_matches(name, _KNOWN, 1, 0.8)):
             log.warning("the unknown parameter %r goes to the provider: was %r meant?", name, near[0])
     return CallOptions(**given)
 
@@ -59,7 +59,9 @@ def refuse_unknown(params: Mapping[str, Any]) -> None:
 
 _KNOWN = {item.name for item in fields(CallOptions)} | {
     *("model", "messages", "prompt", "text", "stream", "temperature", "max_tokens", "size", "voice", "top_p"),
-    *("byok_api_key", "retries", "fallbacks"),
+    *("byok_api_key", "retries", "fallbacks", "response_format", "input", "speed", "instructions", "language"),
+    *("timestamp_granularities", "aspect_ratio", "resolution", "duration", "quality", "style", "seed", "stop"),
+    *("tools", "tool_choice", "negative_prompt", "frequency_penalty", "presence_penalty"),
 }
 """What a near miss of is worth a word in the log."""
 _ALIASES = {"retries": "max_retries", "fallbacks": "fallback_models"}

@@ -44,7 +44,7 @@ def save(pieces: Iterator[bytes], path: StrPath, stem: str, overwrite: bool, con
 
 def save_all(files: Sequence[Iterator[bytes]], folder: StrPath, stem: str, overwrite: bool) -> list[Path]:
     """Save each in the folder, which is made if it is missing; no file appears before all are whole."""
-    written = _text(folder)
+    written = path_of(folder)
     with _explained(folder), ExitStack() as drafts:
         _make_folder(written)
         whole = [drafts.enter_context(_draft(written, pieces)) for pieces in files]
@@ -52,7 +52,7 @@ def save_all(files: Sequence[Iterator[bytes]], folder: StrPath, stem: str, overw
         return [_numbered(draft, written, stem, numbers, overwrite) for draft in whole]
 
 
-def _text(path: StrPath) -> str:
+def path_of(path: StrPath) -> str:
     found = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(found, str):
         raise ValidationError(f"a path must be a str or a Path, not {type(found).__name__}")
@@ -63,7 +63,7 @@ def _text(path: StrPath) -> str:
 
 def _place(path: StrPath) -> tuple[str, str | None]:
     """The folder to save in, and the file's name, if the path names one."""
-    written = _text(path)
+    written = path_of(path)
     folder, name = os.path.split(written)
     if name in ("", ".", "..") or os.path.isdir(written):
         folder, name = written, ""

@@ -77,19 +77,24 @@ class UsageRows(Sequence[UsageRow]):
     def __init__(
         self,
         rows: Sequence[UsageRow],
-        group_by: Sequence[str] = ("date",),
+        group_by: Sequence[str] | None = None,
         start: datetime.date | None = None,
         end: datetime.date | None = None,
         tz: str = "UTC",
     ) -> None:
         self._rows = list(rows)
-        self.group_by = tuple(group_by)
+        self.group_by = tuple(group_by) if group_by is not None else self._found_groups()
         self.start = start
         """The first day asked for; None: from the beginning."""
         self.end = end
         """The last day asked for, included; None: until now."""
         self.tz = tz
         """Where the days begin."""
+
+    def _found_groups(self) -> tuple[str, ...]:
+        """The fields that some row has, for rows that were picked by hand."""
+        found = tuple(name for name in GROUPS if any(getattr(row, name) is not None for row in self._rows))
+        return found or ("date",)
 
     def __len__(self) -> int:
         return len(self._rows)

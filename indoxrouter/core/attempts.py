@@ -202,7 +202,9 @@ class Attempts:
         cap = policy.MEDIA_CAP if request.content else policy.JSON_CAP
         content = yield from read(reply, limits, origin.target, cap)
         if not 200 <= reply.status < 300:
-            raise from_reply(origin, reply.status, reply.headers, content)
+            failure = from_reply(origin, reply.status, reply.headers, content)
+            failure.retryable &= not (request.job and reply.status == 409)  # it says that the job has ended
+            raise failure
         kind = reply.headers.get("content-type", "")
         if request.content and "json" not in kind:
             if request.kind == "speech" and (not content or kind.startswith("text/")):

@@ -70,8 +70,6 @@ def may_repeat(request: Request, error: IndoxRouterError, repeated: bool, opted_
         return True
     if error.outcome not in ("rejected", "unknown") or not error.retryable:
         return False
-    if request.job and error.status_code == 409:
-        return False  # it says that the job has ended
     if error.outcome == "rejected" or request.method == "GET" or request.kind == "login":
         return True
     return not repeated and request.kind in PAID and (opted_in or request.kind in REPEATABLE)

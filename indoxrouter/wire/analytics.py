@@ -20,7 +20,7 @@ from indoxrouter.wire.messages import Result
 
 MOST_DAYS = 3660
 """Requests that one call may make: ten years of days."""
-_UTC = ("UTC", "Etc/UTC", "Z")
+_UTC = ("UTC", "ETC/UTC", "Z")
 _MOST = 2**63 - 1
 """No count is greater."""
 
@@ -110,7 +110,9 @@ def usage_rows(result: Result, group_by: str, day: datetime.date | None = None) 
 
 def _groups(group_by: Any) -> tuple[str, ...]:
     given = (group_by,) if isinstance(group_by, str) else group_by
-    known = f"group_by must be one of {', '.join(GROUPS)}, or a pair of date and another"
+    known = f"group_by must be one of {', '.join(GROUPS)}, or a list or tuple of date and another; not {group_by!r}"[
+        :300
+    ]
     if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
         raise ValidationError(known)
     if not given or len(given) > 2 or not set(given) <= set(GROUPS):
@@ -126,10 +128,11 @@ def _groups(group_by: Any) -> tuple[str, ...]:
 
 
 def _check_tz(tz: Any) -> None:
-    if tz == datetime.UTC or (isinstance(tz, str | datetime.tzinfo) and str(tz) in _UTC):
+    if tz == datetime.UTC or (isinstance(tz, str | datetime.tzinfo) and str(tz).upper() in _UTC):
         return
     raise ValidationError(
-        "the server's days are UTC days; it keeps no hours, so days of another time zone can't be made of them"
+        "the server's days are UTC days; it keeps no hours, so days of another time zone can't be made of them: "
+        'leave tz at "UTC"'
     )
 
 

@@ -58,7 +58,9 @@ def kind(name: Any) -> str | None:
         return None
     found = KINDS.get(_plain(name)) if isinstance(name, str) else None
     if found is None:
-        raise ValidationError(f"kind must be one of {', '.join(sorted(set(KINDS.values())))}, or a short form of it")
+        raise ValidationError(
+            f"kind must be one of {', '.join(sorted(set(KINDS.values())))}, or a short form of it; not {name!r}"[:300]
+        )
     return found
 
 

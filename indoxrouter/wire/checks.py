@@ -71,7 +71,7 @@ def diagnose(endpoint: str, data: Any) -> dict[str, Any]:
     issues = []
     warnings: list[str] = []
     path = endpoint.strip("/").removeprefix("api/").removeprefix("v1/")
-    if path in ("chat/completions", "completions", "embeddings", "images/generations"):
+    if path in _DIAGNOSED:
         model = data.get("model")
         if model is None:
             warnings.append("no model given: the default model will be used")
@@ -81,10 +81,16 @@ def diagnose(endpoint: str, data: Any) -> dict[str, Any]:
             warnings.append("the model has no provider prefix, as in 'openai/gpt-4o-mini': it is sent as it is")
         elif not all(model.split("/", 1)):
             issues.append("the model must have the form 'provider/model'")
+    if path not in _DIAGNOSED:
+        warnings.append(f"this endpoint is not looked into: only {', '.join(_DIAGNOSED)} are")
     if path == "chat/completions":
         issues += message_problems(data["messages"]) if "messages" in data else ["no messages given"]
-    elif path in ("completions", "images/generations") and not isinstance(data.get("prompt"), str):
+    elif path in ("completions", "images/generations", "videos/generations") and not isinstance(
+        data.get("prompt"), str
+    ):
         issues.append(f"prompt must be a string, not {type(data.get('prompt')).__name__}")
+    elif path == "audio/tts/generations" and not isinstance(data.get("input"), str):
+        issues.append(f"input must be a string, not {type(data.get('input')).__name__}")
     elif path == "embeddings" and not isinstance(data.get("text", data.get("input")), str | list):
         issues.append("text must be a string or a list of strings")
     return {
@@ -94,6 +100,12 @@ def diagnose(endpoint: str, data: Any) -> dict[str, Any]:
         "is_valid": not issues,
         "data": data,
     }
+
+
+_DIAGNOSED = (
+    *("chat/completions", "completions", "embeddings", "images/generations"),
+    *("videos/generations", "audio/tts/generations"),
+)
 
 
 def check_model(model: Any) -> None:
@@ -127,12 +139,12 @@ def check_text(name: str, value: Any) -> None:
         raise ValidationError(f"{name} must be a string, not {type(value).__name__}")
 
 
-def check_days(start: Date | None, end: Date | None) -> dict[str, str | None]:
-    """The query of a span of days, both included."""
-    days = {"start_date": day("start_date", start), "end_date": day("end_date", end)}
-    if days["start_date"] and days["end_date"] and days["start_date"] > days["end_date"]:
-        raise ValidationError("start_date is after end_date")
-    return days
+def check_days(start: Date | None, end: Date | None, names: Sequence[str] = ("start", "end")) -> dict[str, str | None]:
+    """The query of a span of days, both included; `names` are those of the parameters."""
+    first, last = day(names[0], start), day(names[1], end)
+    if first and last and first > last:
+        raise ValidationError(f"{names[0]} is after {names[1]}")
+    return {"start_date": first, "end_date": last}
 
 
 def day(name: str, value: Date | None) -> str | None:
@@ -145,4 +157,4 @@ def day(name: str, value: Date | None) -> str | None:
         written = value.isoformat() if isinstance(value, datetime.date) else value
         return datetime.datetime.strptime(written, "%Y-%m-%d").date().isoformat()  # pandas.NaT is a datetime too
     except (TypeError, ValueError, OverflowError):
-        raise ValidationError(f"{name} must be a date or text as YYYY-MM-DD") from None
+        raise ValidationError(f"{name} must be a date, or the text of one as YYYY-MM-DD, not {value!r}"[:200]) from None

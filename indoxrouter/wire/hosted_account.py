@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -37,7 +38,7 @@ def trending_models(days: int | None, limit: int | None) -> Request:
 
 
 def usage(start_date: Date | None, end_date: Date | None) -> Request:
-    days = check_days(start_date, end_date)
+    days = check_days(start_date, end_date, ("start_date", "end_date"))
     return Request("account", "GET", (_with("user/usage", days), _with("usage", days)))
 
 
@@ -89,9 +90,14 @@ def analytics_models(start: Date | None, end: Date | None, provider: str | None)
 
 
 def _key(key_id: int | str | ApiKey) -> str:
+    if isinstance(key_id, str) and (_KEY.match(key_id) or len(key_id) > 64):
+        raise ValidationError("key_id looks like an API key itself: pass its id, or the ApiKey")
     key_id = key_id.id if isinstance(key_id, ApiKey) and key_id.id is not None else key_id
     whole = isinstance(key_id, int) and not isinstance(key_id, bool)
     return f"user/api-keys/{path_part('key_id', str(key_id) if whole else key_id)}"
+
+
+_KEY = re.compile(r"(?:sk|pk|rk|indox\w*|sandbox)[-_]", re.IGNORECASE)
 
 
 def _with(path: str, query: Mapping[str, Any]) -> str:
