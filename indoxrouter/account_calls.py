@@ -134,7 +134,8 @@ class AccountCalls:
     ) -> Call[None]:
         """Revoke, enable or delete: what counts is that the server says yes."""
         self.needs_router(method)
-        return self._plain(request(key_id), _nothing, params)
+        active = {"revoke_api_key": False, "enable_api_key": True}.get(method)
+        return self._plain(request(key_id), partial(_done, active=active), params)
 
     def needs_router(self, method: str) -> None:
         if self._settings.dialect != "indox":
@@ -150,10 +151,13 @@ class AccountCalls:
 
 
 def _name_of(transaction: Transaction) -> object:
-    return transaction.id if transaction.id is not None else transaction.transaction_id
+    """A refund may bear its payment's id; payments without any are told apart by nothing."""
+    named = transaction.id is not None or transaction.transaction_id is not None
+    return tuple(value for name, value in transaction.items() if name != "raw") if named else None
 
 
-def _nothing(result: Result) -> None:
-    """An empty answer, or one in JSON: a page of a gateway is no yes."""
-    if isinstance(result.body, bytes) and result.body.strip():
+def _done(result: Result, active: bool | None) -> None:
+    """An empty answer, or one in JSON that does not say otherwise; `active`: what the key now is."""
+    body = result.body
+    if body is False or (isinstance(body, dict) and active is not None and body.get("is_active") is (not active)):
         raise not_understood(result)

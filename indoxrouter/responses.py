@@ -86,10 +86,11 @@ class TranscriptionResponse(Generation):
     """Seconds of audio."""
     segments: list[dict[str, Any]] | None = None
     words: list[dict[str, Any]] | None = None
+    text: str | None = field(default=None, repr=False)
+    """The same as `data`."""
 
-    @property
-    def text(self) -> str | None:
-        return self.data
+    def __post_init__(self) -> None:
+        self.text = self.data
 
 
 @dataclass(slots=True)

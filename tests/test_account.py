@@ -18,6 +18,7 @@ from indoxrouter import (
     AuthenticationError,
     ConfigurationError,
     DeadlineExceededError,
+    NetworkError,
     ProviderNotFoundError,
     RateLimitError,
     RequestError,
@@ -95,11 +96,47 @@ class TestTransactions:
         assert all(payment.amount == Decimal("0.1") for payment in found)
         assert len(server.offsets) == len(set(server.offsets))
 
-    def test_a_server_that_repeats_its_first_page_is_asked_twice(self) -> None:
-        server = Payments(250, repeated)
+    @pytest.mark.parametrize("total", [None, 100, 3, 0])
+    def test_a_server_that_repeats_its_first_page_is_asked_twice(self, total: int | None) -> None:
+        def page(rows: list[Any], limit: int, offset: int) -> Any:
+            return {**repeated(rows, limit, offset), "total_count": total}
+
+        server = Payments(250, page)
         with RawServer(server) as raw, Client(KEY, raw.url) as client:
             assert [payment.id for payment in client.transactions()] == list(range(100))
-        assert server.offsets == [0, 100]
+        assert server.offsets == ([0] if total == 100 else [0, 100])
+
+    def test_a_list_that_is_cut_by_its_own_count_is_no_answer(self) -> None:
+        with RawServer(Payments(250, repeated)) as raw, Client(KEY, raw.url) as client:
+            with pytest.raises(NetworkError, match="counts 1000000 items"):
+                client.transactions()
+
+    @pytest.mark.parametrize("count", [0, 3, 100])
+    def test_a_count_of_the_page_alone_ends_nothing(self, count: int) -> None:
+        def page(rows: list[Any], limit: int, offset: int) -> Any:
+            return {"transactions": rows[offset : offset + limit], "total_count": count}
+
+        with RawServer(Payments(250, page)) as raw, Client(KEY, raw.url) as client:
+            assert len(client.transactions()) == (100 if count == 100 else 250)
+
+    def test_a_refund_may_bear_the_id_of_its_payment(self) -> None:
+        rows = [{"transaction_id": f"t{n}", "amount": 10} for n in range(100)]
+        rows.append({"transaction_id": "t7", "amount": -10})
+        server = Payments(0, counted)
+        server.rows = rows
+        with RawServer(server) as raw, Client(KEY, raw.url) as client:
+            assert sum(payment.amount or 0 for payment in client.transactions()) == 990
+
+    def test_a_hundred_payments_made_between_two_pages_end_nothing(self) -> None:
+        def page(rows: list[Any], limit: int, offset: int) -> Any:
+            made = [] if offset == 0 else [{"id": -n, "amount": 1} for n in range(1, 101)]
+            listed = made + rows
+            return {"transactions": listed[offset : offset + limit], "total_count": len(listed)}
+
+        server = Payments(350, page)
+        with RawServer(server) as raw, Client(KEY, raw.url) as client:
+            found = [payment.id for payment in client.transactions()]
+        assert sorted(found) == list(range(350))
 
     def test_payments_without_names_are_not_taken_for_one(self) -> None:
         row = {"amount": "5", "currency": "USD"}
@@ -247,7 +284,15 @@ class TestKeys:
             ("delete_api_key", "DELETE", ""),
         ],
     )
-    @pytest.mark.parametrize("reply", [ok({"success": True}), b"HTTP/1.1 204 No Content\r\n\r\n"])
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            ok({"success": True}),
+            b"HTTP/1.1 204 No Content\r\n\r\n",
+            b"HTTP/1.1 204 No Content\r\nContent-Type: application/json\r\n\r\n",
+            answer(200, b""),
+        ],
+    )
     def test_changes_go_to_the_key(self, method: str, verb: str, suffix: str, reply: bytes) -> None:
         with RawServer(lambda _: [reply]) as raw, Client(KEY, raw.url) as client:
             assert getattr(client, method)(7) is None
@@ -269,6 +314,18 @@ class TestKeys:
             (key,) = client.api_keys()
             client.revoke_api_key(key)
         assert path(raw.requests[1]) == "user/api-keys/7/revoke"
+
+    @pytest.mark.parametrize("body", [False, {"id": 7, "is_active": True}, {"success": False, "message": "no"}])
+    def test_what_says_otherwise_is_no_yes(self, body: Any) -> None:
+        with RawServer(lambda _: [ok(body)]) as raw, Client(KEY, raw.url) as client, pytest.raises(APIError):
+            client.revoke_api_key(7)
+
+    def test_a_key_of_the_callers_own_goes_along(self) -> None:
+        body = {"id": 7, "api_key": "indox-0123456789abcdefghij"}
+        with RawServer(lambda _: [ok(body)]) as raw, Client(KEY, raw.url) as client:
+            client.create_api_key("ci", idempotency_key="mine")
+            client.create_api_key("ci")
+        assert [seen.headers.get("idempotency-key") for seen in raw.requests] == ["mine", None]
 
     def test_a_gateways_page_is_no_yes(self) -> None:
         page = answer(200, b"<html><title>Log in</title></html>", Content_Type="text/html")

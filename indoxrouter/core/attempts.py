@@ -206,9 +206,9 @@ class Attempts:
             failure.retryable &= not (request.job and reply.status == 409)  # it says that the job has ended
             raise failure
         kind = reply.headers.get("content-type", "")
-        if request.content and "json" not in kind:
-            if request.kind == "speech" and (not content or kind.startswith("text/")):
-                raise unusable(origin, reply.status, reply.headers, content)  # a gateway's page is no speech
+        if request.content and ("json" not in kind or not content):
+            if not request.may_be(kind, content):
+                raise unusable(origin, reply.status, reply.headers, content)
             return content
         return parsed(origin, reply, content, exact=request.exact, job=request.job)
 
@@ -240,11 +240,9 @@ class Attempts:
 
     def _idempotency_key(self, request: Request, n: int, suffix: str = "") -> str | None:
         """One key per model and body: another body under the same key is an error."""
-        if request.kind not in policy.PAID:
-            return None
         given = self._options.idempotency_key
         if given is None:
-            return self._clock.new_id()
+            return self._clock.new_id() if request.kind in policy.PAID else None
         return given + (f"-{n}" if n else "") + suffix
 
     def _headers(self, of_request: Mapping[str, str], token: AccessToken) -> dict[str, str]:

@@ -93,7 +93,7 @@ def parsed(origin: Origin, reply: Reply, content: bytes, *, exact: bool = False,
 
 
 def _is_job(body: Mapping[str, Any]) -> bool:
-    return "job_id" in body or ("status" in body and body.get("success") is not False)
+    return isinstance(body.get("status"), str) and ("job_id" in body or body.get("success") is not False)
 
 
 def _json(content: bytes, fraction: Callable[[str], Any]) -> Any:

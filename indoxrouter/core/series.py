@@ -10,7 +10,7 @@ from indoxrouter.core.plan import Call
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Plan, sleep
-from indoxrouter.errors import DeadlineExceededError
+from indoxrouter.errors import APIError, DeadlineExceededError, IndoxRouterError, NetworkError
 from indoxrouter.media import VideoJob
 from indoxrouter.options import CallOptions
 
@@ -51,17 +51,42 @@ class Pages(Generic[T]):
         found: list[T] = []
         names: set[object] = set()
         previous: list[T] = []
-        offset = 0
+        again = offset = 0
         while self.limit is None or len(found) < self.limit:
             page, total = yield from _until(self.ask(offset), until, clock).plan(shared, clock)
-            fresh = [] if page == previous else [item for item in page if self.name(item) not in names]
+            offset += len(page)
+            if total is not None and total < offset:
+                total = None  # of something else than this list: it is shorter than what has come
+            again = again + 1 if page == previous else 0
+            if not page or (again and total is None):
+                break
+            if again == REPEATS and total is not None:
+                raise _repeated(len(found), total)
+            fresh = [item for item in page if self.name(item) not in names]
             names.update(self.name(item) for item in fresh if self.name(item) is not None)
             found += fresh
-            offset += len(page)
             previous = page
-            if not fresh or (total is not None and offset >= total):
-                break  # the end, or a server that answers every offset with the same page
+            if offset == total or (not fresh and total is None):
+                break
         return found[: self.limit]
+
+
+REPEATS = 3
+"""Repeated pages in a row: fewer may come about where items are added meanwhile."""
+
+
+def _repeated(came: int, total: int) -> NetworkError:
+    return NetworkError(
+        f"the list is cut: the server counts {total} items, but repeats the first {came} on every page",
+        code="truncated",
+        outcome="done",
+    )
+
+
+LOOKS = 5
+"""How many looks in a row may fail before waiting for a job does."""
+LAST_LOOK = 0.5
+"""Seconds before the deadline (a tenth of short ones) at which the job is looked at for the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +100,35 @@ class UntilEnded:
 
     def plan(self, shared: Shared, clock: Clock) -> Plan[VideoJob]:
         until = _end(self.ask.options, shared, clock)
+        last = None if until is None else until - min(LAST_LOOK, (until - clock.now()) / 10)
         shown: tuple[object, object] | None = None
+        failed = 0
         while True:
-            job = yield from _until(self.ask, until, clock).plan(shared, clock)
+            try:
+                job = yield from _until(self.ask, until, clock).plan(shared, clock)
+            except IndoxRouterError as error:
+                failed += 1
+                passing = error.retryable or error.outcome == "not_sent"
+                if failed == LOOKS or not passing or isinstance(error, DeadlineExceededError):
+                    raise
+                yield from sleep(self.poll)
+                continue
+            failed = 0
             if self.on_update is not None and (job.status, job.progress) != shown:
                 shown = job.status, job.progress
                 self.on_update(job)
             if job.done:
                 return job
-            if until is not None and clock.now() + self.poll >= until:
+            if job.status is None:
+                raise APIError("the video job has no status: there is nothing to wait for", outcome="done")
+            if last is not None and clock.now() >= last:
                 raise DeadlineExceededError(
                     f"the video job is not ended ({job.status}) and goes on at the server: ask for it again later",
                     code="timeout",
                     outcome="done",
                     request_id=job.job_id,
                 )
-            yield from sleep(self.poll)
+            yield from sleep(self.poll if last is None else min(self.poll, last - clock.now()))
 
 
 def _end(options: CallOptions, shared: Shared, clock: Clock) -> float | None:

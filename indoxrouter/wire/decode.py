@@ -89,6 +89,8 @@ def transcription(result: Result) -> TranscriptionResponse:
     if isinstance(result.body, bytes):
         written = result.body.decode("utf-8", "replace")
         return TranscriptionResponse(data=written, **shared(result, {}))
+    if isinstance(result.body, str):  # a plain format, in JSON all the same
+        return TranscriptionResponse(data=result.body, **shared(result, {}))
     body = unwrapped(result)
     inner = {**mapping(body.get("data")), **body}
     written_text = text(inner.get("text"))  # of silence, an empty one

@@ -93,6 +93,15 @@ class Request:
         body = {name: value for name, value in (self.body or {}).items() if name not in names}
         return replace(self, body=body, optional=self.optional - names)
 
+    def may_be(self, content_type: str, content: bytes) -> bool:
+        """Whether content that is not JSON may be the answer: a gateway's page, or nothing, is not."""
+        if self.kind == "speech":
+            return bool(content) and not content_type.startswith("text/")
+        if self.kind == "transcription":
+            asked = (self.body or {}).get("response_format")
+            return asked in ("text", "srt", "vtt") and "html" not in content_type
+        return self.kind != "account" or not content.strip()
+
     def private_texts(self) -> list[str]:
         """The caller's own words, which no error message may repeat."""
         body = self.body or {}
