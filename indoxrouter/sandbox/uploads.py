@@ -1,11 +1,13 @@
 """Reading multipart bodies: files go to temporary files as they come, and no further than a limit."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import blake2b
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.types import Message
@@ -23,7 +25,11 @@ async def form(request: Request, most: int) -> AsyncIterator[FormData]:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most + _FIELDS:
         raise detail(413, f"A file may have at most {most} bytes.")
-    async with _limited(request, most + _FIELDS).form() as found:
+    async with AsyncExitStack() as stack:
+        try:
+            found = await stack.enter_async_context(_limited(request, most + _FIELDS).form())
+        except FormParserError as error:  # starlette before 1.6 passes it on
+            raise HTTPException(400, "Invalid multipart data.") from error
         yield found
 
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -37,6 +37,7 @@ class AsyncTransport:
         self._settings = settings
         self._proxy = settings.proxy or environment_proxy(settings.base_url)
         self._route = Route.by(self._proxy)
+        self._for_proxy = _proxy_headers(settings, self._proxy)
         self._ssl = _ssl_context(settings, self._proxy or "")
         self._sessions: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
 
@@ -61,16 +62,16 @@ class AsyncTransport:
         raise failure
 
     async def _send(self, request: HttpRequest, body: bytes | Body | None, until: float, connect: float) -> Reply:
-        session = await self._session()
+        held = await self._session()
         left = max(until - time.monotonic(), 0.001)
         sent: list[bool] = []
         try:
-            async with asyncio.timeout(left):
-                response = await session.request(
+            async with held.waiting(left):
+                response = await held.session.request(
                     request.method,
                     yarl.URL(request.url, encoded=True),
                     data=body,
-                    headers=request.headers,
+                    headers={**request.headers, **self._for_proxy},
                     proxy=self._proxy,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(sock_connect=min(connect, left)),
@@ -80,15 +81,15 @@ class AsyncTransport:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # aiohttp cancels those who wait for a connection when the client is closed meanwhile.
+            # aiohttp cancels those who wait for a connection when its session is closed.
             failure = transports.closed(sent=bool(sent))
         except (*_FAILURES, RuntimeError) as error:
-            if not session.closed and isinstance(error, RuntimeError):
+            if not held.closed and isinstance(error, RuntimeError):
                 raise
-            failure = transports.closed(bool(sent)) if session.closed else _failure(error, bool(sent), self._route)
+            failure = transports.closed(bool(sent)) if held.closed else _failure(error, bool(sent), self._route)
         else:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            source = _Source(session, response, body if isinstance(body, Body) else None)
+            source = _Source(held, response, body if isinstance(body, Body) else None)
             return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
         raise failure  # outside of the except clause: its cause holds headers, and is left behind
 
@@ -96,18 +97,21 @@ class AsyncTransport:
         """The next bytes of the body, undecoded; b"" at its end."""
         source: _Source = reply.source
         try:
-            async with asyncio.timeout(until - time.monotonic()):
+            async with source.held.waiting(until - time.monotonic()):
                 data = await source.response.content.readany()
-        except _FAILURES as error:
-            if (arrived := _arrived(source.response.content)) and not source.session.closed:
-                return arrived
+        except (*_FAILURES, RuntimeError) as error:
+            if not source.held.closed:
+                if isinstance(error, RuntimeError):
+                    raise
+                if arrived := _arrived(source.response.content):
+                    return arrived
             failure = _failure(error, True, self._route)
         else:
-            if data or not source.session.closed:
+            if data or not source.held.closed:
                 if not data:
                     source.ended()
                 return data
-        raise failure if not source.session.closed else transports.closed(sent=True)
+        raise transports.closed(sent=True) if source.held.closed else failure
 
     def close_reply(self, reply: Reply) -> None:
         """Does not wait, so that it can follow a cancellation."""
@@ -116,26 +120,26 @@ class AsyncTransport:
 
     async def close(self) -> None:
         """End the session of this event loop; those of other loops end with them."""
-        if (session := self._sessions.pop(asyncio.get_running_loop(), None)) is not None:
-            await session.aclose()
+        if (held := self._sessions.pop(asyncio.get_running_loop(), None)) is not None:
+            await held.close()
 
-    async def _session(self) -> aiohttp.ClientSession:
+    async def _session(self) -> _LoopSession:
         loop = asyncio.get_running_loop()
         if (held := self._sessions.get(loop)) is None:
             for ended in [other for other in list(self._sessions) if other.is_closed()]:
                 self._sessions.pop(ended, None)
             held = self._sessions[loop] = _LoopSession(self._settings, self._ssl)
             await held.open()
-        return held.session
+        return held
 
 
 class _Source:
     """The body of one answer, and of its request: an answer may come before that was sent whole."""
 
-    __slots__ = ("body", "response", "session")
+    __slots__ = ("body", "held", "response")
 
-    def __init__(self, session: aiohttp.ClientSession, response: aiohttp.ClientResponse, body: Body | None) -> None:
-        self.session = session
+    def __init__(self, held: _LoopSession, response: aiohttp.ClientResponse, body: Body | None) -> None:
+        self.held = held
         self.response = response
         self.body = body
 
@@ -169,12 +173,27 @@ class _LoopSession:
 
     def __init__(self, settings: Settings, verify: ssl.SSLContext | bool) -> None:
         self.session = _new_session(settings, verify)
+        self.closed = False
         self._keeper = _kept_open(self.session)
+        self._waits: set[asyncio.Timeout] = set()
 
     async def open(self) -> None:
         await anext(self._keeper)
 
-    async def aclose(self) -> None:
+    @contextlib.asynccontextmanager
+    async def waiting(self, seconds: float) -> AsyncIterator[None]:
+        """At most so long, and at most until the client is closed: what it reads from then on never ends by itself."""
+        async with asyncio.timeout(seconds) as wait:
+            self._waits.add(wait)
+            try:
+                yield
+            finally:
+                self._waits.discard(wait)
+
+    async def close(self) -> None:
+        self.closed = True
+        for wait in [wait for wait in self._waits if not wait.expired()]:
+            wait.reschedule(asyncio.get_running_loop().time())
         await self._keeper.aclose()
 
 
@@ -185,6 +204,12 @@ async def _kept_open(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
         yield
     finally:
         await session.close()
+
+
+def _proxy_headers(settings: Settings, proxy: str | None) -> dict[str, str]:
+    """What a proxy is told with each plain request: aiohttp before 3.13.3 tells it once for each connection."""
+    auth = aiohttp.BasicAuth.from_url(yarl.URL(proxy or ""))
+    return {"Proxy-Authorization": auth.encode()} if auth and settings.base_url.startswith("http:") else {}
 
 
 def _ssl_context(settings: Settings, proxy: str) -> ssl.SSLContext | bool:
