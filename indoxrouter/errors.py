@@ -221,10 +221,10 @@ def public(method: _Method) -> _Method:
         try:
             return method(self, *args, **kwargs)
         except IndoxRouterError as error:
-            del args, kwargs
+            del self, args, kwargs
             raise outward(error) from None
         except KeyboardInterrupt as error:
-            del args, kwargs
+            del self, args, kwargs
             raise error.with_traceback(None) from None
 
     @functools.wraps(method)
@@ -232,7 +232,7 @@ def public(method: _Method) -> _Method:
         try:
             return await method(self, *args, **kwargs)
         except IndoxRouterError as error:
-            del args, kwargs
+            del self, args, kwargs
             raise outward(error) from None
 
     return cast(_Method, async_wrapper if inspect.iscoroutinefunction(method) else wrapper)

@@ -31,7 +31,7 @@ from indoxrouter.errors import (
 from indoxrouter.options import CallOptions
 from indoxrouter.wire.bodies import encoded
 from indoxrouter.wire.failures import Origin, from_reply, unusable
-from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result, Upload
+from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result, Upload, texts_in
 
 
 class Attempts:
@@ -262,7 +262,9 @@ class Attempts:
     def _secrets(self, request: Request, token: AccessToken) -> Iterable[str]:
         key = self._shared.settings.key
         yield from (token.value, *token.cookies.values(), *([key] if isinstance(key, str) else []))
-        yield from (text for text in request.private_texts() if len(text) > 5)  # shorter ones are in any sentence
+        headers = (*self._shared.settings.default_headers.values(), *self._options.extra_headers.values())
+        words = (*headers, *texts_in(self._options.extra_body), *request.private_texts())
+        yield from (text for text in words if len(text) > 5)  # shorter ones are in any sentence
 
     def _record(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import base64
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeGuard, TypeVar
@@ -119,7 +120,8 @@ def content(result: Result) -> bytes:
 
 def not_understood(result: Result) -> APIError:
     """The error for JSON that is no answer to the call."""
-    keys = ", ".join(sorted(map(str, result.body))[:8]) if isinstance(result.body, dict) else ""
+    body = result.body if isinstance(result.body, dict) else {}
+    keys = ", ".join(sorted(key for key in body if re.fullmatch(r"[A-Za-z_]{1,30}", key))[:8])  # others may be secrets
     return APIError(
         f"{result.target} answered in none of the documented shapes (keys: {clean(keys, (), 150) or 'none'})",
         code="not_understood",

@@ -104,25 +104,27 @@ class Request:
 
     def private_texts(self) -> list[str]:
         """The caller's own words, which no error message may repeat."""
-        body = self.body or {}
-        return [
-            text for name in ("messages", "prompt", "text", "input", "byok_api_key") for text in _texts(body.get(name))
-        ]
+        return texts_in(self.body or {})
 
 
-def _texts(value: Any) -> list[str]:
+def texts_in(value: Any) -> list[str]:
+    """Every text but names and settings, of which an error may speak."""
     match value:
         case str():
             return [value]
         case Mapping():
-            return [text for name, item in value.items() if name not in _NOT_WORDS for text in _texts(item)]
+            return [text for name, item in value.items() if name not in _NOT_WORDS for text in texts_in(item)]
         case list() | tuple():
-            return [text for item in value for text in _texts(item)]
+            return [text for item in value for text in texts_in(item)]
         case _:
             return []
 
 
-_NOT_WORDS = frozenset({"role", "type", "detail"})
+_NOT_WORDS = frozenset({
+    "model", "role", "type", "detail", "name", "size", "quality", "style", "response_format", "voice", "language",
+    "aspect_ratio", "resolution", "output_format", "encoding_format", "background", "moderation", "purpose",
+    "reasoning_effort", "tool_choice", "modalities", "timestamp_granularities", "required", "enum", "format",
+})  # fmt: skip
 
 
 COMMON_HEADERS: Mapping[str, str] = {
