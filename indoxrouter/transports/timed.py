@@ -12,6 +12,7 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
 import weakref
 from contextvars import ContextVar
@@ -28,12 +29,38 @@ from indoxrouter import transports
 
 UNTIL: ContextVar[float] = ContextVar("until")
 """The monotonic time at which the request that is being sent must have its head."""
-CONNECTIONS: ContextVar[weakref.WeakSet[Any]] = ContextVar("connections")
+CONNECTIONS: ContextVar[Connections] = ContextVar("connections")
 """Where the connections that are made for it are noted."""
 _LARGE = 2**16
 """Bytes that may not fit into the buffers on the way: sending them may have to wait."""
 QUERY: ContextVar[str] = ContextVar("query", default="")
 """What its URL ends with: kept from urllib3, which logs URLs, since a query may hold a signature."""
+
+
+class Connections:
+    """Those that a client has made since it was last closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._lock = threading.RLock()  # a signal's handler may close the client that its thread is using
+        self._made: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def add(self, connection: Any) -> None:
+        with self._lock:
+            self._made.add(connection)
+        self.check()
+
+    def check(self) -> None:
+        """For a connection that could not be interrupted yet when all others were."""
+        if self.closed:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the client was closed")
+
+    def close(self) -> None:
+        self.closed = True
+        with self._lock:
+            made = list(self._made)
+        for connection in made:
+            connection.interrupt()
 
 
 class Reader(io.RawIOBase):
@@ -101,6 +128,8 @@ class Timed:
 
     reader: Reader | None = None
     half_sent = False
+    handle: socket.socket | None = None
+    """What it can be interrupted by while it is being made: TLS takes the socket itself over."""
 
     def _new_conn(self: Any) -> socket.socket:
         """As urllib3 does it, but with one limit for all of a host's addresses together."""
@@ -112,6 +141,8 @@ class Timed:
                 for option in self.socket_options or ():
                     connection.setsockopt(*option)
                 connection.settimeout(max(end - time.monotonic(), 0.001))
+                self._hold(connection)
+                CONNECTIONS.get().check()
                 connection.connect(address)
             except OSError as error:
                 connection.close()
@@ -130,9 +161,11 @@ class Timed:
 
     def connect(self: Any) -> None:
         """Whatever fails here, a TLS handshake or a proxy too, fails before anything was sent."""
-        CONNECTIONS.get().add(self)
+        connections = CONNECTIONS.get()
         try:
+            connections.add(self)
             super().connect()  # type: ignore[misc] # urllib3's, by the classes below
+            connections.check()
             if isinstance(self.sock, ssl.SSLSocket) and self.sock.version() is None:
                 # ssl passes over such a connection, and would go on without TLS.
                 raise ConnectionResetError(errno.ECONNRESET, "the server left before TLS was begun")
@@ -142,6 +175,13 @@ class Timed:
             raise ConnectTimeoutError(self, "no connection in time") from error
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             raise NewConnectionError(self, str(error)) from error
+        finally:
+            self._hold(None)
+
+    def _hold(self: Any, connection: socket.socket | None) -> None:
+        held, self.handle = self.handle, connection and connection.dup()
+        if held is not None:
+            held.close()
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         super().putrequest(method, url + QUERY.get(), *args, **kwargs)  # type: ignore[misc] # as above
@@ -169,7 +209,7 @@ class Timed:
 
     def interrupt(self: Any) -> None:
         """End what waits for it in other threads; an answer that ends with the connection has taken the socket over."""
-        for sock in (self.sock, self.reader and self.reader.sock):
+        for sock in (self.handle, self.sock, self.reader and self.reader.sock):
             with contextlib.suppress(OSError):  # it has come to its end by itself
                 if sock is not None:
                     # Not SSLSocket's own, which would let the other thread read on without decrypting.

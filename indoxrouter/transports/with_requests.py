@@ -10,8 +10,8 @@ import contextlib
 import http.client
 import re
 import ssl
+import threading
 import time
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +22,7 @@ from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import IndoxRouterError, NetworkError
 from indoxrouter.transports.failures import Route
-from indoxrouter.transports.timed import CONNECTIONS, QUERY, UNTIL, Reader, TimedAdapter
+from indoxrouter.transports.timed import CONNECTIONS, QUERY, UNTIL, Connections, Reader, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
 
@@ -38,8 +38,8 @@ class Transport:
         proxy = settings.proxy or environment_proxy(url or settings.base_url)
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._route = Route.by(proxy)
-        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._closings = 0
+        self._connections = Connections()
+        self._closing = threading.RLock()
 
     @property
     def proxied(self) -> bool:
@@ -72,8 +72,8 @@ class Transport:
         if size is not None:
             prepared.headers["Content-Length"] = str(size)
         UNTIL.set(until)
-        CONNECTIONS.set(self._connections)
-        closings = self._closings
+        connections = self._connections
+        CONNECTIONS.set(connections)
         left = max(until - time.monotonic(), 0.001)
         limits = urllib3.Timeout(total=left, connect=min(connect, left))
         try:
@@ -86,11 +86,11 @@ class Transport:
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             sent = not _before_sending(error)
-            failure = _failure(error, sent, self._route) if closings == self._closings else transports.closed(sent)
+            failure = transports.closed(sent) if connections.closed else _failure(error, sent, self._route)
         else:
             raw = response.raw
             headers = {name.lower(): value for name, value in raw.headers.items()}
-            return Reply(raw.status, headers, tuple(raw.headers.getlist("set-cookie")), _Source(raw, closings))
+            return Reply(raw.status, headers, tuple(raw.headers.getlist("set-cookie")), _Source(raw, connections))
         raise failure  # outside of the except clause: its cause holds headers, and is left behind
 
     def next(self, reply: Reply, until: float) -> bytes:
@@ -103,9 +103,9 @@ class Transport:
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             failure = _failure(error, True, self._route)
         else:
-            if data or source.closings == self._closings:
+            if data or not source.connections.closed:
                 return data
-        raise failure if source.closings == self._closings else transports.closed(sent=True)
+        raise transports.closed(sent=True) if source.connections.closed else failure
 
     def close_reply(self, reply: Reply) -> None:
         reply.source.raw.close()
@@ -118,20 +118,20 @@ class Transport:
 
     def close(self) -> None:
         """End what waits in other threads, too; requests that are sent from now on get connections of their own."""
-        self._closings += 1
-        for connection in list(self._connections):
-            connection.interrupt()
-        self._adapter.close()
+        with self._closing:
+            self._connections.close()
+            self._adapter.close()
+            self._connections = Connections()
 
 
 class _Source:
     """The body of one answer; its reader is its own, also after the connection serves another."""
 
-    __slots__ = ("closings", "raw", "reader")
+    __slots__ = ("connections", "raw", "reader")
 
-    def __init__(self, raw: Any, closings: int) -> None:
+    def __init__(self, raw: Any, connections: Connections) -> None:
         self.raw = raw
-        self.closings = closings
+        self.connections = connections
         self.reader: Reader | None = raw.connection.reader if raw.connection is not None else None
 
 
