@@ -7,15 +7,16 @@ from typing import Any
 
 from indoxrouter.sandbox.errors import named, refused
 
-KINDS = (
-    "chat",
-    "text_completions",
-    "embeddings",
-    "image_generation",
-    "text_to_speech",
-    "speech_to_text",
-    "video_generation",
-)
+ENDPOINTS = {
+    "chat": "chat/completions",
+    "text_completions": "completions",
+    "embeddings": "embeddings",
+    "image_generation": "images/generations",
+    "text_to_speech": "audio/tts/generations",
+    "speech_to_text": "audio/stt/transcriptions",
+    "video_generation": "videos/generations",
+}
+"""The kinds of models, and where each is asked."""
 COMPANIES = {
     "openai": "OpenAI",
     "anthropic": "Anthropic",
@@ -144,9 +145,14 @@ _NUMBERS = {model.id: number for number, model in enumerate(MODELS, 1)}
 _USABLE = {"text_completions": ("text_completions", "chat")}
 
 
-def resolve(name: str) -> Model:
+def find(name: str) -> Model | None:
     """The model of an id or of a bare name."""
-    model = _BY_ID.get(name) or _BY_NAME.get(name)
+    return _BY_ID.get(name) or _BY_NAME.get(name)
+
+
+def resolve(name: str) -> Model:
+    """The same, or a refusal."""
+    model = find(name)
     if model is not None:
         return model
     provider, slash, _ = name.partition("/")

@@ -7,22 +7,25 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from indoxrouter.sandbox.billing import Bill, exact_dollars, pico
-from indoxrouter.sandbox.catalogue import MODELS
+from indoxrouter.sandbox.catalogue import ENDPOINTS, Model, find
 
 _MOST = 10**12  # of requests or tokens in one entry
 _MOST_DOLLARS = 1_000_000
-_KNOWN = {model.id: model for model in MODELS}
 Amount = Decimal | str | float
 T = TypeVar("T", "PastUsage", "Payment")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PastUsage:
-    """Requests of one day that are booked together; without a cost, a model of the catalogue has its price."""
+    """Requests of one day that are booked together.
+
+    Without a cost, a model of the catalogue that is priced by tokens has its price; without an endpoint, they
+    were sent where models of its kind are asked.
+    """
 
     date: datetime.date | str
     model: str = "openai/gpt-4o-mini"
-    endpoint: str = "chat/completions"
+    endpoint: str | None = None
     provider: str | None = None
     requests: int = 1
     input_tokens: int = 0
@@ -32,9 +35,8 @@ class PastUsage:
     client_ip: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("model", "endpoint"):
-            _check_text(name, getattr(self, name))
-        for name in ("provider", "session_id", "client_ip"):
+        _check_text("model", self.model)
+        for name in ("endpoint", "provider", "session_id", "client_ip"):
             if getattr(self, name) is not None:
                 _check_text(name, getattr(self, name))
         for name, least in (("requests", 1), ("input_tokens", 0), ("output_tokens", 0)):
@@ -46,17 +48,32 @@ class PastUsage:
         return _day(self.date)
 
     @property
+    def model_id(self) -> str:
+        """The model as generations are booked: by its id, also if its bare name was given."""
+        return self._known.id if self._known else self.model
+
+    @property
+    def path(self) -> str:
+        return self.endpoint or ENDPOINTS[self._known.kind if self._known else "chat"]
+
+    @property
     def company(self) -> str:
-        return self.provider or self.model.partition("/")[0]
+        return self.provider or self.model_id.partition("/")[0]
 
     @property
     def pico(self) -> int:
-        cost = self.cost
-        if cost is None:
-            if self.model not in _KNOWN:
-                raise ValueError(f"{self.model} has no price in the catalogue: give its cost")
-            cost = exact_dollars(Bill(_KNOWN[self.model], self.input_tokens, self.output_tokens).cost)
-        return pico(_amount("cost", cost))
+        return pico(_amount("cost", self._price() if self.cost is None else self.cost))
+
+    @property
+    def _known(self) -> Model | None:
+        return find(self.model)
+
+    def _price(self) -> Decimal:
+        if self._known is None:
+            raise ValueError(f"{self.model} has no price in the catalogue: give its cost")
+        if self._known.unit:
+            raise ValueError(f"{self.model} is not priced by tokens: give its cost")
+        return exact_dollars(Bill(self._known, self.input_tokens, self.output_tokens).cost)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ class Ledger:
         with self._db:
             self._db.execute("BEGIN")
             for entry in entries:
-                head = ("past", time_on(entry.day), entry.day, entry.endpoint, entry.company, entry.model)
+                head = ("past", time_on(entry.day), entry.day, entry.path, entry.company, entry.model_id)
                 numbers = (entry.input_tokens, entry.output_tokens, 0, entry.pico, False, entry.requests)
                 self._db.execute(_CHARGE, (*head, *numbers, None, entry.session_id, entry.client_ip))
         self._spent += sum(entry.pico for entry in entries)

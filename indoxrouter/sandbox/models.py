@@ -36,7 +36,7 @@ class Models:
 
     async def model(self, request: Request) -> Response:
         provider, name = request.path_params["provider"], request.path_params["model"]
-        if name in catalogue.KINDS:
+        if name in catalogue.ENDPOINTS:
             return self._answer(request, catalogue.kind_rows(provider, name))
         return self._answer(request, catalogue.model_row(provider, name))
 

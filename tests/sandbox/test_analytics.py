@@ -274,7 +274,7 @@ def test_past_usage_over_http_is_booked_whole_or_not_at_all(own: Api) -> None:
         {"cost": []},
         {"model": ""},
         {"model": "\ud800"},
-        {"endpoint": None},
+        {"endpoint": ""},
         {"provider": ""},
         {"session_id": 5},
         {"client_ip": 5},
@@ -300,6 +300,48 @@ def test_a_model_without_a_price_needs_a_cost(own: Api) -> None:
         own.sandbox.add_usage("2025-11-20", colour="red")
     for order in ({}, 5, [5], {"date": "2025-11-20", "colour": "red"}, {"cost": 1}):
         assert requests.post(own.sandbox.origin + "/sandbox/usage", json=order, timeout=10).status_code == 400
+
+
+UNPRICED = ["openai/dall-e-3", "tts-1", "openai/whisper-1", "google/veo-3.0-generate-001"]
+
+
+@pytest.mark.parametrize("model", UNPRICED)
+def test_a_model_that_is_not_priced_by_tokens_needs_a_cost(own: Api, model: str) -> None:
+    with pytest.raises(ValueError, match=f"{model} is not priced by tokens: give its cost"):
+        own.sandbox.add_usage("2025-11-20", model=model, requests=2)
+    answer = requests.post(
+        own.sandbox.origin + "/sandbox/usage", json={"date": "2025-11-20", "model": model}, timeout=10
+    )
+    assert (answer.status_code, answer.json()["detail"]) == (400, f"{model} is not priced by tokens: give its cost")
+    own.sandbox.add_usage("2025-11-20", model=model, requests=2, cost=0)
+    own.sandbox.add_usage("2025-11-20", model=model, cost="0.08")
+    assert [row["cost"] for row in rows(own)] == [Decimal("0.08")]
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoint"),
+    [
+        ("openai/gpt-4o", "chat/completions"),
+        ("gpt-3.5-turbo-instruct", "completions"),
+        (EMBEDDING, "embeddings"),
+        ("openai/gpt-image-1", "images/generations"),
+        ("openai/tts-1", "audio/tts/generations"),
+        ("openai/whisper-1", "audio/stt/transcriptions"),
+        ("sora-2", "videos/generations"),
+        ("new/model", "chat/completions"),
+    ],
+)
+def test_usage_is_booked_where_models_of_its_kind_are_asked(own: Api, model: str, endpoint: str) -> None:
+    own.sandbox.add_usage("2025-11-20", model=model, cost=1)
+    own.sandbox.add_usage("2025-11-20", model=model, cost=1, endpoint="elsewhere")
+    assert {row["endpoint"] for row in rows(own, group_by="endpoint")} == {endpoint, "elsewhere"}
+
+
+def test_a_bare_name_is_booked_as_its_model(own: Api) -> None:
+    own.sandbox.add_usage("2025-11-20", model="claude-3-opus", input_tokens=1000)
+    [row] = rows(own, group_by="model")
+    assert (row["model"], row["cost"]) == (OPUS, Decimal("0.015"))
+    assert [row["provider"] for row in rows(own, group_by="provider")] == ["anthropic"]
 
 
 def test_trending_models_need_no_login(own: Api) -> None:
