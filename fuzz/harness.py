@@ -42,7 +42,7 @@ def fuzz(name: str, claim: Callable[[bytes], None]) -> None:
     kept, found = (cache_folder().with_name("indoxrouter-fuzz") / name / part for part in ("corpus", "found"))
     for folder in (kept, found):
         folder.mkdir(parents=True, exist_ok=True)
-    defaults = [f"-artifact_prefix={found}/", f"-dict={HERE / 'words.dict'}", "-max_len=4096", "-timeout=10"]
+    defaults = [f"-artifact_prefix={found}/", f"-dict={HERE / 'words.dict'}", "-max_len=2048", "-timeout=10"]
     options = [argument for argument in sys.argv[1:] if argument.startswith("-")]
     given = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if not any(map(os.path.isfile, given)):  # files are run once each; of folders, the first takes what is new

@@ -15,7 +15,7 @@ from .decoders import CORPUS
 from .mutations import mutated_bytes, mutated_events
 
 FUZZ = CORPUS.parent
-MUTATIONS = 1500
+MUTATIONS = 1000
 
 
 def corpus(target: str) -> dict[str, bytes]:

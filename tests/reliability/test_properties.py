@@ -175,7 +175,7 @@ def telling(body: Any, secrets: list[str]) -> Any:
 
 
 class TestErrorAnswers:
-    @settings(max_examples=800, deadline=None)
+    @settings(max_examples=500, deadline=None)
     @given(SECRETS, BODIES, st.sampled_from([301, 400, 401, 404, 422, 429, 500, 503]), st.integers(0, 400))
     def test_no_body_tells_a_secret(self, secrets: list[str], told: Any, status: int, end: int) -> None:
         origin = Origin(TARGET, "model", lambda: secrets, WALL)
