@@ -53,6 +53,5 @@ def test_redirects(server: FaultServer, pulse: Pulse, overheard: Overheard) -> N
         assert elsewhere.connections == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a page under 200 is taken for the words of a transcription")
 def test_a_page_is_no_transcript(server: FaultServer, pulse: Pulse) -> None:
     prove([cell for cell in cells_of(ODD_BODIES) if page_as_transcript(cell)], server, pulse)
