@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from indoxrouter.core.plan import Call
-from indoxrouter.core.policy import Clock
+from indoxrouter.core.policy import FINAL_CODES, Clock
 from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Plan, sleep
 from indoxrouter.errors import APIError, DeadlineExceededError, IndoxRouterError, NetworkError
@@ -108,8 +108,9 @@ class UntilEnded:
                 job = yield from _until(self.ask, until, clock).plan(shared, clock)
             except IndoxRouterError as error:
                 failed += 1
+                final = error.code in FINAL_CODES or isinstance(error, DeadlineExceededError)
                 passing = error.retryable or error.outcome == "not_sent"
-                if failed == LOOKS or not passing or isinstance(error, DeadlineExceededError):
+                if failed == LOOKS or final or not passing:
                     raise
                 yield from sleep(self.poll)
                 continue
