@@ -17,6 +17,16 @@ ENDPOINTS = {
     "video_generation": "videos/generations",
 }
 """The kinds of models, and where each is asked."""
+_CAPABILITIES = {
+    "chat": ("chat", "streaming"),
+    "text_completions": ("completion", "streaming"),
+    "embeddings": ("embeddings",),
+    "image_generation": ("image_output",),
+    "text_to_speech": ("audio_output",),
+    "speech_to_text": ("audio_input",),
+    "video_generation": ("video_output", "audio_output"),
+}
+"""What every model of a kind can do."""
 COMPANIES = {
     "openai": "OpenAI",
     "anthropic": "Anthropic",
@@ -27,7 +37,6 @@ COMPANIES = {
     "deepseek": "DeepSeek",
     "together": "Together AI",
 }
-DRAWS = "gemini-2.5-flash-image-preview"  # the chat model whose answers have images
 DALL_E_SIZES = ("1024x1024", "1792x1024", "1024x1792")
 _UNIT_SIZES = {"1KCharacters": 1000, "Minute": 60}
 GPT_IMAGE_SIZES = ("1024x1024", "1536x1024", "1024x1536", "auto")
@@ -49,15 +58,20 @@ class Model:
     unit_size: int = 1  # how many of what is counted (characters, seconds) make a unit
     dimensions: int = 0
     sizes: tuple[str, ...] = ()
+    talents: tuple[str, ...] = ()  # what it can do besides what all of its kind can
 
     @property
     def id(self) -> str:
         return f"{self.provider}/{self.name}"
 
     @property
+    def capabilities(self) -> tuple[str, ...]:
+        return _CAPABILITIES[self.kind] + self.talents
+
+    @property
     def draws(self) -> bool:
-        """Whether its chat answers have images without being asked for them."""
-        return self.name == DRAWS
+        """Whether its chat answers have images, without being asked for them."""
+        return "image_output" in self.talents
 
     def row(self, number: int) -> dict[str, Any]:
         """The model as the catalogue endpoints show it."""
@@ -71,6 +85,7 @@ class Model:
             "description": f"{self.name} as the sandbox imitates it: no model answers here.",
             "contextWindows": _tokens(self.context),
             "output": f"{self.output} Tokens" if self.output else None,
+            "capabilities": list(self.capabilities),
             "recommended": self.name in ("gpt-4o-mini", "text-embedding-3-small"),
             "commercial": self.provider not in ("groq", "together"),
             "pricey": self.output_price >= Decimal("0.03"),
@@ -89,9 +104,12 @@ def _tokens(context: int) -> str | None:
     return f"{context // 1000}k Tokens" if context >= 1000 else f"{context} Tokens"
 
 
-def _text(provider: str, name: str, context: int, output: int, prices: str, kind: str = "chat") -> tuple[Model, ...]:
+def _text(
+    provider: str, name: str, context: int, output: int, prices: str, talents: str = "", kind: str = "chat"
+) -> tuple[Model, ...]:
     input_price, output_price = map(Decimal, prices.split())
-    return (Model(provider, name, kind, context, output, input_price, output_price),)
+    can = tuple(talents.split())
+    return (Model(provider, name, kind, context, output, input_price, output_price, talents=can),)
 
 
 def _embedding(name: str, dimensions: int, price: str) -> tuple[Model, ...]:
@@ -109,11 +127,11 @@ def _priced(
 
 
 MODELS: tuple[Model, ...] = (
-    *_text("openai", "gpt-4o-mini", 128_000, 16_384, "0.00015 0.0006"),
-    *_text("openai", "gpt-4o", 128_000, 16_384, "0.0025 0.01"),
-    *_text("openai", "gpt-4", 8_192, 8_192, "0.03 0.06"),
-    *_text("openai", "gpt-3.5-turbo", 16_385, 4_096, "0.0005 0.0015"),
-    *_text("openai", "gpt-3.5-turbo-instruct", 4_096, 4_096, "0.0015 0.002", "text_completions"),
+    *_text("openai", "gpt-4o-mini", 128_000, 16_384, "0.00015 0.0006", "tools vision json_mode"),
+    *_text("openai", "gpt-4o", 128_000, 16_384, "0.0025 0.01", "tools vision json_mode"),
+    *_text("openai", "gpt-4", 8_192, 8_192, "0.03 0.06", "tools"),
+    *_text("openai", "gpt-3.5-turbo", 16_385, 4_096, "0.0005 0.0015", "tools json_mode"),
+    *_text("openai", "gpt-3.5-turbo-instruct", 4_096, 4_096, "0.0015 0.002", kind="text_completions"),
     *_embedding("text-embedding-3-small", 1536, "0.00002"),
     *_embedding("text-embedding-3-large", 3072, "0.00013"),
     *_embedding("text-embedding-ada-002", 1536, "0.0001"),
@@ -122,22 +140,22 @@ MODELS: tuple[Model, ...] = (
     *_priced("openai", "tts-1", "text_to_speech", "1KCharacters", "0.015"),
     *_priced("openai", "whisper-1", "speech_to_text", "Minute", "0.006"),
     *_priced("openai", "sora-2", "video_generation", "Second", "0.1"),
-    *_text("anthropic", "claude-3-5-sonnet-20241022", 200_000, 8_192, "0.003 0.015"),
-    *_text("anthropic", "claude-3-haiku", 200_000, 4_096, "0.00025 0.00125"),
-    *_text("anthropic", "claude-3-opus", 200_000, 4_096, "0.015 0.075"),
-    *_text("anthropic", "claude-3-sonnet", 200_000, 4_096, "0.003 0.015"),
-    *_text("anthropic", "claude-3", 200_000, 4_096, "0.003 0.015"),
+    *_text("anthropic", "claude-3-5-sonnet-20241022", 200_000, 8_192, "0.003 0.015", "tools vision"),
+    *_text("anthropic", "claude-3-haiku", 200_000, 4_096, "0.00025 0.00125", "tools vision"),
+    *_text("anthropic", "claude-3-opus", 200_000, 4_096, "0.015 0.075", "tools vision"),
+    *_text("anthropic", "claude-3-sonnet", 200_000, 4_096, "0.003 0.015", "tools vision"),
+    *_text("anthropic", "claude-3", 200_000, 4_096, "0.003 0.015", "tools vision"),
     *_text("anthropic", "claude-2", 100_000, 4_096, "0.008 0.024"),
-    *_text("google", "gemini-1.5-flash", 1_000_000, 8_192, "0.000075 0.0003"),
-    *_text("google", "gemini-1.5-pro", 2_000_000, 8_192, "0.00125 0.005"),
-    *_text("google", DRAWS, 32_768, 32_768, "0.0003 0.03"),
+    *_text("google", "gemini-1.5-flash", 1_000_000, 8_192, "0.000075 0.0003", "tools vision json_mode audio_input"),
+    *_text("google", "gemini-1.5-pro", 2_000_000, 8_192, "0.00125 0.005", "tools vision json_mode audio_input"),
+    *_text("google", "gemini-2.5-flash-image-preview", 32_768, 32_768, "0.0003 0.03", "vision image_output"),
     *_priced("google", "imagen-3.0-generate-002", "image_generation", "Image", "0.03"),
     *_priced("google", "veo-3.0-generate-001", "video_generation", "Second", "0.4"),
-    *_text("mistral", "mistral-large", 128_000, 4_096, "0.002 0.006"),
-    *_text("groq", "llama3-8b-8192", 8_192, 8_192, "0.00005 0.00008"),
+    *_text("mistral", "mistral-large", 128_000, 4_096, "0.002 0.006", "tools json_mode"),
+    *_text("groq", "llama3-8b-8192", 8_192, 8_192, "0.00005 0.00008", "tools json_mode"),
     *_priced("xai", "grok-2-image", "image_generation", "Image", "0.07"),
-    *_text("deepseek", "deepseek-chat", 64_000, 8_192, "0.00027 0.0011"),
-    *_text("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", 131_072, 8_192, "0.00088 0.00088"),
+    *_text("deepseek", "deepseek-chat", 64_000, 8_192, "0.00027 0.0011", "tools json_mode"),
+    *_text("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", 131_072, 8_192, "0.00088 0.00088", "tools json_mode"),
 )
 _BY_ID = {model.id: model for model in MODELS}
 _BY_NAME = {model.name: model for model in reversed(MODELS)}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from indoxrouter import Client
 from indoxrouter.sandbox import Sandbox
 
 from .sandbox_api import MODEL, Api, chunks
@@ -90,6 +91,46 @@ def test_every_kind_of_model_is_listed_by_provider(api: Api, kind: str, one: str
         assert rows == [row for row in entry["models"] if row["type"] in kinds]
         found += [row["name"] for row in rows]
     assert one in found
+
+
+CAPABLE = {
+    "openai/gpt-4o-mini": ["chat", "streaming", "tools", "vision", "json_mode"],
+    "openai/gpt-4": ["chat", "streaming", "tools"],
+    "openai/gpt-3.5-turbo-instruct": ["completion", "streaming"],
+    "openai/text-embedding-3-small": ["embeddings"],
+    "openai/dall-e-3": ["image_output"],
+    "openai/tts-1": ["audio_output"],
+    "openai/whisper-1": ["audio_input"],
+    "openai/sora-2": ["video_output", "audio_output"],
+    "anthropic/claude-2": ["chat", "streaming"],
+    "google/gemini-1.5-pro": ["chat", "streaming", "tools", "vision", "json_mode", "audio_input"],
+    "google/gemini-2.5-flash-image-preview": ["chat", "streaming", "vision", "image_output"],
+}
+
+
+def test_every_model_says_what_it_can_do(api: Api) -> None:
+    rows = {row["name"]: row["capabilities"] for entry in api.get("models/").json() for row in entry["models"]}
+    assert all(rows.values())
+    assert {name: rows[name] for name in CAPABLE} == CAPABLE
+
+
+@pytest.mark.parametrize(
+    ("kind", "capability", "found", "not_found"),
+    [
+        ("chat", "vision", "anthropic/claude-3-opus", "openai/gpt-4"),
+        ("chat", "tools", "openai/gpt-4", "anthropic/claude-2"),
+        ("chat", "JSON mode", "mistral/mistral-large", "openai/gpt-4"),
+        ("chat", "image-output", "google/gemini-2.5-flash-image-preview", "openai/gpt-4o"),
+        (None, "audio_input", "openai/whisper-1", "openai/tts-1"),
+    ],
+)
+def test_models_are_found_by_what_they_can_do(
+    shared: Sandbox, kind: str | None, capability: str, found: str, not_found: str
+) -> None:
+    with Client(shared.api_key, shared.url) as client:
+        names = {model.id for model in client.find_models(kind, capability=capability)}
+    assert found in names
+    assert not_found not in names
 
 
 def test_the_seed_form_of_models_and_providers(api: Api) -> None:
