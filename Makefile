@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-peers fuzz lint clean
+.PHONY: demo test test-peers test-versions fuzz lint clean
 
 demo: $(VENV)/ready-demo  ## the main job, end to end, against the local sandbox
 	$(BIN)/python examples/quickstart.py
@@ -12,6 +12,10 @@ test: $(VENV)/ready-dev  ## the suite, with branch coverage
 
 test-peers: $(VENV)/ready-dev  ## what needs other packages' environments
 	$(BIN)/pytest -m peers
+
+test-versions: $(VENV)/ready-dev  ## the suite on the oldest and the newest allowed versions of the dependencies
+	$(BIN)/python tests/versions.py oldest
+	$(BIN)/python tests/versions.py newest
 
 fuzz: $(VENV)/ready-dev  ## every fuzz target, a minute each
 	for target in framer failures decode stream_events; do \

@@ -42,6 +42,11 @@ class Environment:
         return f"{self.package}{self.extra}=={self.version}"
 
     @property
+    def _arguments(self) -> Sequence[str]:
+        """What pip is told to install."""
+        return [self._requirement]
+
+    @property
     def _mark(self) -> Path:
         """Written last: what is installed."""
         return self.folder / "whole"
@@ -72,7 +77,7 @@ class Environment:
             shutil.rmtree(self.folder)
         _run([sys.executable, "-m", "venv", "--without-pip", str(self.folder)])
         pip = [sys.executable, "-m", "pip", "--python", str(self.python), "--disable-pip-version-check"]
-        _run([*pip, "install", "--quiet", self._requirement])
+        _run([*pip, "install", "--quiet", *self._arguments])
         self._mark.write_text(self._requirement)
 
 
