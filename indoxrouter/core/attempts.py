@@ -117,7 +117,7 @@ class Attempts:
                     raise
                 repeated = self._count_repeat(request, error) or repeated
             else:
-                self._shared.bucket.give_back(self._drawn)
+                self._shared.bucket.give_back(self._drawn or 1)  # else an outage would leave it empty for good
                 self._shared.login.worked()
                 return answer
             self._attempts[-1] = replace(self._attempts[-1], wait=wait)
