@@ -32,11 +32,7 @@ class Answer(Mapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists all the way down."""
-        return {name: getattr(self, name) if name in _RAW else _plain(getattr(self, name)) for name in self}
-
-
-_RAW = frozenset({"raw", "raw_response"})
-"""As the server sent it: plain already, and perhaps nested deeper than a recursion can follow."""
+        return {name: _plain(getattr(self, name)) for name in self}
 
 
 def _plain(value: Any) -> Any:
@@ -45,12 +41,12 @@ def _plain(value: Any) -> Any:
             return value.to_dict()
         case Attempt():
             return {item.name: getattr(value, item.name) for item in fields(value)}
-        case Mapping():
-            return {name: _plain(item) for name, item in value.items()}
-        case list() | tuple():
+        case [Answer() | Attempt(), *_]:
             return [_plain(item) for item in value]
+        case tuple():
+            return list(value)
         case _:
-            return value
+            return value  # a server's own lists and dicts are plain, and perhaps nested deeper than a recursion can go
 
 
 @dataclass(slots=True)

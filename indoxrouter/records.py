@@ -14,7 +14,7 @@ from indoxrouter.generation import Answer
 
 @dataclass(slots=True)
 class ModelInfo(Answer):
-    """One model of the catalogue. Prices are US dollars, for 1,000 and for 1,000,000 tokens."""
+    """One model of the catalogue. Prices are US dollars: of tokens for 1,000 and for 1,000,000, else of a unit."""
 
     id: str | None = None
     """provider/name, as `model=` takes it."""
@@ -26,6 +26,10 @@ class ModelInfo(Answer):
     output_price_per_1k: Decimal | None = None
     input_price_per_1m: Decimal | None = None
     output_price_per_1m: Decimal | None = None
+    unit_price: Decimal | None = None
+    """For one `price_unit`: what is not, or not only, sold by tokens."""
+    price_unit: str | None = None
+    """As the catalogue's field names it: "image", "minute", "second", "1K characters" …"""
     context_window: int | None = None
     """In tokens."""
     max_output_tokens: int | None = None
@@ -40,7 +44,7 @@ class Record(dict[str, Any]):
     if not TYPE_CHECKING:  # to a type checker, the documented keys are all there are
 
         def __getattr__(self, name: str) -> Any:
-            if name in self:
+            if name in self and not name.startswith("__"):
                 return self[name]
             if name in type(self).__annotations__:
                 return None

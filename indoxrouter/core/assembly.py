@@ -11,6 +11,7 @@ from indoxrouter.media import Fetch, attach
 from indoxrouter.responses import ChatChunk, Usage
 from indoxrouter.wire.fields import mapping, objects
 from indoxrouter.wire.images import image_rows
+from indoxrouter.wire.masking import clean
 from indoxrouter.wire.messages import Reply, Result, request_id_in
 
 State = Literal["open", "complete", "truncated", "failed", "cancelled"]
@@ -41,7 +42,7 @@ class Assembly:
         self.client_request_id = answer.client_request_id
         self.cached = answer.cached
         self.attempts = answer.attempts
-        self._server_request_id = request_id_in(answer.headers)
+        self._server_request_id = clean(request_id_in(answer.headers) or "", (), 100) or None
 
     def add(self, chunk: ChatChunk) -> None:
         if chunk.images and self._fetch is not None:
@@ -63,7 +64,8 @@ class Assembly:
     def request_id(self) -> str | None:
         """The server's, else ours."""
         named = self._facts.get("request_id") or self._facts.get("id")
-        return self._server_request_id or (named if isinstance(named, str) else None) or self.client_request_id
+        named = clean(named, (), 100) if isinstance(named, str) else None
+        return self._server_request_id or named or self.client_request_id
 
     @property
     def text(self) -> str:
@@ -96,7 +98,7 @@ class Assembly:
 
     @property
     def _first(self) -> _Choice:
-        return self._choices.get(0) or _Choice()
+        return self._choices.get(0) or (self._choices[min(self._choices)] if self._choices else _Choice())
 
 
 _MORE_FACTS = ("request_id", "message", "duration_ms", "system_fingerprint", "service_tier")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import math
@@ -174,10 +175,8 @@ def retry_after(headers: Mapping[str, str], facts: Mapping[str, Any], wall: floa
     if asked is not None:
         if (seconds := _number(asked)) is not None:
             return seconds
-        try:
+        with contextlib.suppress(ValueError, OverflowError):
             return max(0.0, _in_utc(email.utils.parsedate_to_datetime(asked)).timestamp() - wall)
-        except (ValueError, OverflowError):
-            return None
     return _number(facts.get("retry_after"))
 
 
