@@ -51,6 +51,7 @@ class Desk:
             await call.pause()
             answer = carrier(call, body, slot)
         except BaseException:
+            slot.release()
             slot.close()
             raise
         if not isinstance(answer, EventStream):  # a stream closes its slot when it ends
@@ -59,6 +60,7 @@ class Desk:
 
     def stream(self, reply: TextReply, generation: Generation, slot: Slot, call: Call) -> EventStream:
         call.bill = reply.bill()
+        slot.promise(call.bill)
         delay, counters = self._settings.stream_delay, self._books.counters
         return EventStream(reply, generation, slot, call.fault, delay, self.open_streams, counters)
 
@@ -67,6 +69,7 @@ class Desk:
 
     def content(self, slot: Slot, bill: Bill, call: Call, content: bytes, media_type: str) -> Response:
         """An answer of any kind, billed and remembered."""
+        slot.promise(bill)
         call.bill = bill
         slot.settle(call.request_id, bill, media_type, content)
         return Response(content, media_type=media_type)

@@ -76,6 +76,7 @@ class EventStream:
         finally:
             gone.cancel()
             self._settle_early()
+            self._slot.release()
             self._slot.close()
             self._open_streams.leave(self)
             self._end()

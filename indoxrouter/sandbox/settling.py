@@ -1,13 +1,14 @@
 """Carrying out a paid request once: its idempotency key, its bill, and the answer to replay."""
 
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
 from starlette.requests import Request
 
-from indoxrouter.sandbox.billing import Bill
+from indoxrouter.sandbox.billing import Bill, dollars, exact_dollars
 from indoxrouter.sandbox.counters import Counters
-from indoxrouter.sandbox.errors import detail, named
+from indoxrouter.sandbox.errors import RouterError, detail, named
 from indoxrouter.sandbox.ledger import Caller, Ledger, Remembered
 from indoxrouter.sandbox.tiers import Limits
 
@@ -22,6 +23,7 @@ class Bookkeeper:
         self.counters = counters
         self.limits = limits
         self._running: dict[str, bytes] = {}
+        self._promised = 0  # what everything under way will cost
 
     def open(self, request: Request, endpoint: str, raw: bytes, charged: bool) -> "Slot":
         """Takes the request's idempotency key, if it has one, until the slot is closed.
@@ -51,13 +53,46 @@ class Bookkeeper:
     def release(self, key: str) -> None:
         self._running.pop(key, None)
 
+    @property
+    def available(self) -> Decimal:
+        """US dollars that are neither spent nor promised to what is under way."""
+        return self.ledger.remaining - exact_dollars(self._promised)
+
     def check_credits(self, byok: Any) -> None:
-        if not byok and self.ledger.remaining <= 0:
-            raise named(402, "InsufficientCreditsError", "The account has no credits left.", remaining_credits=0)
+        if not byok and self.available <= 0:
+            raise self._refused("The account has no credits left")
+
+    def promise(self, bill: Bill) -> None:
+        """Keeps a bill's cost free.
+
+        What is priced by units is known before it is made, so it has to be covered. Tokens are counted when they
+        are written: for them the last credits are enough to begin.
+        """
+        available = self.available
+        if bill.cost and (available <= 0 or (bill.units and exact_dollars(bill.cost) > available)):
+            message = f"This costs {_written(exact_dollars(bill.cost))}, but {_written(available)} of credits is left"
+            raise self._refused(message, required_credits=dollars(bill.cost))
+        self._promised += bill.cost
+
+    def take_back(self, cost: int) -> None:
+        self._promised -= cost
+
+    def _refused(self, message: str, **details: Any) -> RouterError:
+        if self._promised:
+            message += f" besides {_written(exact_dollars(self._promised))} for what is still running"
+        left = float(max(self.available, Decimal(0)))
+        return named(402, "InsufficientCreditsError", message + ".", remaining_credits=left, **details)
+
+
+def _written(amount: Decimal) -> str:
+    return f"${max(amount, Decimal(0)).normalize():f}"
 
 
 class Slot:
-    """One paid request under way; closing it lets go of its key."""
+    """One paid request under way; closing it lets go of its key.
+
+    What it promised is kept free until it is settled or released.
+    """
 
     def __init__(self, books: Bookkeeper, endpoint: str, key: str | None, fingerprint: bytes, charged: bool) -> None:
         self._books = books
@@ -69,10 +104,21 @@ class Slot:
         self.remembered: Remembered | None = None
         self.holds_key = False
         self._answered = False
+        self._promised = 0
 
     @property
     def keyed(self) -> bool:
         return self._key is not None
+
+    def promise(self, bill: Bill) -> None:
+        """Refuses what the credits don't cover; what is not charged need not be covered."""
+        if self.charged:
+            self._books.promise(bill)
+            self._promised = bill.cost
+
+    def release(self) -> None:
+        promised, self._promised = self._promised, 0
+        self._books.take_back(promised)
 
     def remember(self, request_id: str, media_type: str, body: bytes) -> None:
         """Remembers the answer alone, of a request that is settled when what it started is done."""
@@ -82,6 +128,7 @@ class Slot:
 
     def settle(self, request_id: str, bill: Bill, media_type: str, body: bytes, complete: bool = True) -> None:
         """Charges the bill and remembers the answer, unless a fault says that nothing was carried out."""
+        self.release()
         if not self.charged:
             return
         answer = None

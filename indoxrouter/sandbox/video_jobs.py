@@ -15,11 +15,12 @@ _FAILING = 0.5  # the part of it after which one fails that is to fail
 
 @dataclass(eq=False)
 class Job:
-    """One job; `finish` makes its result, when it is completed and not before."""
+    """One job; `finish` makes its result, when it is completed and not before; `on_end` learns that it has ended."""
 
     seconds: float
     failure: str | None
     finish: Callable[[], dict[str, Any]] | None
+    on_end: Callable[[], None]
     id: str = field(default_factory=lambda: "job_" + uuid.uuid4().hex)
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     _started: float = field(default_factory=time.monotonic)
@@ -49,6 +50,7 @@ class Job:
         self._progress = 100 if status == "completed" else self.progress
         self._ended = status
         self.finish = None  # with it goes what the result was made from
+        self.on_end()
 
     @property
     def status(self) -> str:

@@ -121,7 +121,9 @@ class Videos:
         if self._form == "sync":
             answer = self._envelope(call, bill, order.films(self._shelf, call.origin))
             return self._desk.answer(slot, bill, call, answer)
-        job = Job(self._seconds, call.fault.job_error, partial(self._finish, order, call.request_id, call.origin, slot))
+        slot.promise(bill)
+        finish = partial(self._finish, order, call.request_id, call.origin, slot)
+        job = Job(self._seconds, call.fault.job_error, finish, on_end=slot.release)
         data = {"job_id": job.id, "status": job.status, "is_async": True}
         content = to_json(self._envelope(call, bill, data))
         # what a repeated request gets is known now, what is owed only when the job is completed: a job that
