@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -236,6 +237,20 @@ def test_one_file_may_hold_both(certificates: Certificates, tmp_path: Path) -> N
     with Sandbox(certificate=both) as sandbox:
         with Client(sandbox.api_key, sandbox.url, verify=certificates.authority) as client:
             assert client.completion("x").success
+
+
+def test_the_command_serves_https(certificates: Certificates) -> None:
+    pair = certificates.good()
+    flags = ["--certificate", str(pair.certificate), "--private-key", str(pair.private_key), "--api-key", "mine"]
+    command = [sys.executable, "-W", "error", "-m", "indoxrouter.sandbox", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with Client("mine", url, verify=certificates.authority) as client:
+            assert client.completion("x").success
+        process.terminate()
+        assert process.wait(10) == 0
+    assert url.startswith("https://127.0.0.1:")
 
 
 def test_a_file_without_authorities_is_refused_at_construction(tmp_path: Path) -> None:
