@@ -8,6 +8,7 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from indoxrouter.config import Settings
@@ -140,23 +141,26 @@ class AsyncDriver:
         return self._errands.carry_out(step)
 
     async def _sleep(self, seconds: float) -> None:
-        sleeper = asyncio.get_running_loop().create_future()
-        self._sleepers.add(sleeper)
-        try:
-            async with asyncio.timeout(seconds):
-                await sleeper
-        except TimeoutError:
-            return
-        finally:
-            self._sleepers.discard(sleeper)
-        raise closed(sent=False)
+        with self._closing() as ended:
+            await _wait_for_end(ended, seconds)
 
     async def _lock_tokens(self, until: float) -> bool:
-        while not self._errands.tokens.try_lock():
-            if time.monotonic() >= until:
-                return False
-            await self._sleep(POLL)
+        with self._closing() as ended:
+            while not self._errands.tokens.try_lock():
+                if time.monotonic() >= until:
+                    return False
+                await _wait_for_end(ended, POLL)
         return True
+
+    @contextlib.contextmanager
+    def _closing(self) -> Iterator[asyncio.Future[None]]:
+        """What lands when the client is closed meanwhile."""
+        ended = asyncio.get_running_loop().create_future()
+        self._sleepers.add(ended)
+        try:
+            yield ended
+        finally:
+            self._sleepers.discard(ended)
 
     async def _grant(self, step: Token) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
@@ -217,6 +221,11 @@ class AsyncDriver:
         for landing in landings:
             with contextlib.suppress(RuntimeError):  # its event loop may have ended
                 landing.get_loop().call_soon_threadsafe(_land, landing)
+
+
+async def _wait_for_end(ended: asyncio.Future[None], seconds: float) -> None:
+    if (await asyncio.wait([ended], timeout=seconds))[0]:
+        raise closed(sent=False)
 
 
 def _land(landing: asyncio.Future[None]) -> None:

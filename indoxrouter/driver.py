@@ -126,10 +126,12 @@ class Driver:
             raise closed(sent=False)
 
     def _lock_tokens(self, until: float) -> bool:
+        ended = self._closed
         while not self._errands.tokens.try_lock():
             if time.monotonic() >= until:
                 return False
-            self._sleep(POLL)
+            if ended.wait(POLL):
+                raise closed(sent=False)
         return True
 
     def _grant(self, step: Token) -> Grant:
