@@ -1,17 +1,22 @@
-"""What the proof shares: a fault server, a pulse, an ear on every log, and a line of numbers at the end."""
+"""What the proof shares: a fault server, a pulse, an ear on every log, and figures at the end."""
 
 from __future__ import annotations
 
 import logging
-import sys
+import shlex
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from . import counts
+from . import counts, figures
 from .canaries import Overheard
 from .faultserver import FaultServer
 from .pulse import Pulse
+
+BEGUN = time.monotonic()
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +45,24 @@ def overheard() -> Iterator[Overheard]:
     assert not ear.leaks
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--figures", type=Path, help="the JSON file to write the proof's figures to")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a worker of pytest-xdist there is no terminal but the one it inherited."""
-    if counts.RUN and session.config.pluginmanager.get_plugin("terminalreporter") is None:
-        sys.__stderr__.write(f"\n{counts.line()}\n")  # type: ignore[union-attr]
+    """A worker of pytest-xdist hands its figures to the process that has the terminal."""
+    config = session.config
+    if (output := getattr(config, "workeroutput", None)) is not None:
+        output["figures"] = figures.taken()
+    elif path := config.getoption("figures"):
+        figures.write(path, shlex.join(["pytest", *config.invocation_params.args]), time.monotonic() - BEGUN)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    figures.gathered(getattr(node, "workeroutput", {}).get("figures", {"counts": {}, "measured": []}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if counts.RUN:
-        terminalreporter.write_line(counts.line())
+    for line in figures.lines():
+        terminalreporter.write_line(line)
