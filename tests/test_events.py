@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from clients import Client
-from raw_server import DONE, FIN, HOLD, STREAM_HEAD, RawServer, answer, chat_body, event, ok, piece
+from raw_server import DONE, FIN, HOLD, STREAM_HEAD, Action, RawServer, answer, chat_body, event, ok, piece
 
 from indoxrouter import CallEvent, IndoxRouterError, StreamError
 from indoxrouter.sandbox import Sandbox
@@ -87,9 +87,16 @@ def test_a_call_that_could_not_log_in(told: list[CallEvent]) -> None:
 
 
 def test_streams_tell_how_they_ended(told: list[CallEvent]) -> None:
-    whole = [STREAM_HEAD, piece("text of the answer"), piece("", "stop"), event({"choices": [], **USED}), DONE, FIN]
-    cut = [STREAM_HEAD, piece("text of the answer"), FIN]
-    left = [STREAM_HEAD, piece("text of the answer"), HOLD]
+    whole: list[Action] = [
+        STREAM_HEAD,
+        piece("text of the answer"),
+        piece("", "stop"),
+        event({"choices": [], **USED}),
+        DONE,
+        FIN,
+    ]
+    cut: list[Action] = [STREAM_HEAD, piece("text of the answer"), FIN]
+    left: list[Action] = [STREAM_HEAD, piece("text of the answer"), HOLD]
     with RawServer(lambda seen: (whole, cut, left)[seen.number]) as server:
         with Client(KEY, server.url, on_event=told.append) as client:
             client.chat(HELLO, stream=True).response()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from clients import Client
-from raw_server import HOLD, STREAM_HEAD, RawServer, Seen, event, ok
+from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, event, ok
 
 import indoxrouter
 from indoxrouter import AuthenticationError, OpenAI, StreamError
@@ -129,7 +129,7 @@ class TestFork:
         created = event({"type": "response.created", "response": {"id": "r"}})
         pieces = [event({"type": "response.content_part.delta", "delta": text}) for text in ("one ", "two")]
         done = event({"type": "response.done", "response": {"status": "completed"}})
-        actions = [STREAM_HEAD, created, pieces[0], 0.5, pieces[1], done, HOLD]
+        actions: list[Action] = [STREAM_HEAD, created, pieces[0], 0.5, pieces[1], done, HOLD]
         with RawServer(lambda _: actions) as server, indoxrouter.Client(KEY, server.url) as client:
             stream = client.chat(HELLO, stream=True)
             assert str(next(stream)) == "one "

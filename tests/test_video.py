@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -97,7 +97,7 @@ class TestJobs:
 
     def test_bad_input(self) -> None:
         with RawServer(lambda _: []) as server, Client(KEY, server.url) as client:
-            for call in (
+            calls: list[Callable[[], object]] = [
                 lambda: client.video(3),
                 lambda: client.video("a cat", model=""),
                 lambda: client.video_job(""),
@@ -108,7 +108,8 @@ class TestJobs:
                 lambda: client.wait_for_video_job("j", poll=0),
                 lambda: client.wait_for_video_job("j", deadline=-1),
                 lambda: client.wait_for_video_job("j", on_update=3),
-            ):
+            ]
+            for call in calls:
                 with pytest.raises(ValidationError):
                     call()
             assert not server.requests
