@@ -25,7 +25,7 @@ fuzz: $(VENV)/ready-dev  ## every fuzz target, a minute each
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy indoxrouter indoxRouter.py tests examples
+	MYPYPATH=tests $(BIN)/mypy indoxrouter indoxRouter.py tests examples benchmarks fuzz
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist demo-output
