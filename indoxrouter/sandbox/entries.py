@@ -2,12 +2,13 @@
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from indoxrouter.sandbox.billing import Bill, exact_dollars, pico
 from indoxrouter.sandbox.catalogue import ENDPOINTS, Model, find
+from indoxrouter.sandbox.misnomers import complaint
 
 _MOST = 10**12  # of requests or tokens in one entry
 _MOST_DOLLARS = 1_000_000
@@ -105,13 +106,16 @@ def from_fields(kind: type[T], order: Any) -> T:
     """An entry from the fields of a JSON object."""
     if not isinstance(order, Mapping):
         raise ValueError("an entry is an object")  # noqa: TRY004 - told to the caller as a bad value
-    unknown = set(order) - {field.name for field in fields(kind)}
-    if unknown:
-        raise ValueError(f"an entry has no {', '.join(sorted(map(str, unknown)))}")
-    try:
-        return kind(**order)
-    except TypeError as error:  # a field without a default is missing
-        raise ValueError(str(error)) from None
+    problem = complaint("an entry", "field", order, names(kind))
+    missing = [field.name for field in fields(kind) if field.default is MISSING and field.name not in order]
+    if problem or missing:
+        raise ValueError(problem or f"an entry needs {' and '.join(missing)}")
+    return kind(**order)
+
+
+def names(kind: type[PastUsage] | type[Payment]) -> tuple[str, ...]:
+    """What an entry of a kind can be told."""
+    return tuple(field.name for field in fields(kind))
 
 
 def _day(value: Any) -> str:
@@ -122,7 +126,7 @@ def _day(value: Any) -> str:
             return str(value)
     except (ValueError, TypeError):
         pass
-    raise ValueError(f"date must be YYYY-MM-DD, not {value!r}")
+    raise ValueError(f"date must be a date, or text like 2025-11-20, not {value!r}")
 
 
 def _amount(name: str, value: Any) -> Decimal:

@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Send
 
 from indoxrouter.sandbox.encoding import event, to_json
 from indoxrouter.sandbox.errors import error_body
+from indoxrouter.sandbox.misnomers import complaint
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?|")
@@ -54,26 +55,31 @@ class Fault:
     job_error: str | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) is None and field.default is not None:
+                raise ValueError(f"{field.name} cannot be None")
         for name in ("delay", "interval", "hang", "retry_after"):
             _check(name, getattr(self, name), float, 0)
         for name in ("cut", "hang_after", "malformed", "error_event"):
             _check(name, getattr(self, name), int, 0)
         _check("drip", self.drip, int, 1)
-        _check("status", self.status, int, 200)
-        if self.status is not None and self.status > 599:
-            raise ValueError(f"status must be from 200 to 599, not {self.status}")
+        _check("status", self.status, int, 200, 599)
         if self.malformed_as not in _BROKEN:
             raise ValueError(f"malformed_as must be json or utf-8, not {self.malformed_as!r}")
         for name in ("expire", "charge"):
-            if not isinstance(getattr(self, name), bool | None):
-                raise ValueError(f"{name} must be true or false")  # noqa: TRY004 - its value is wrong
-        if not isinstance(self.job_error, str | None):
-            raise ValueError("job_error must be text")  # noqa: TRY004 - its value is wrong
+            if not any(getattr(self, name) is flag for flag in (True, False, None)):
+                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        _check_text("job_error", self.job_error)
+        for name in ("body", "error"):
+            _check_json(name, getattr(self, name))
+        self._check_headers()
+
+    def _check_headers(self) -> None:
         if self.headers is not None and not isinstance(self.headers, Mapping):
-            raise ValueError("headers must be an object")
+            raise ValueError(f"headers must be an object of names and values, not {self.headers!r}")
         for name, value in (self.headers or {}).items():
             if not _HEADER_NAME.fullmatch(str(name)) or not _HEADER_VALUE.fullmatch(str(value)):
-                raise ValueError(f"{name!r} cannot be sent as a header")
+                raise ValueError(f"headers cannot have {name!r}: it cannot be sent")
 
     @property
     def in_transit(self) -> bool:
@@ -110,15 +116,30 @@ class Fault:
         return _BROKEN[self.malformed_as]
 
 
-def _check(name: str, value: Any, kind: type, least: int) -> None:
+def _check(name: str, value: Any, kind: type, least: int, most: float = 10**9) -> None:
     if value is None:
         return
     allowed = int | float if kind is float else int
-    if not isinstance(value, allowed) or isinstance(value, bool) or not least <= value < 1e9:
-        raise ValueError(f"{name} must be a number from {least}, not {value!r}")
+    if not isinstance(value, allowed) or isinstance(value, bool) or not least <= value <= most:
+        what = "number" if kind is float else "whole number"
+        raise ValueError(f"{name} must be a {what} from {least} to {most}, not {value!r}")
+
+
+def _check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str | None):
+        raise ValueError(f"{name} must be text, not {value!r}")  # noqa: TRY004 - its value is wrong
+
+
+def _check_json(name: str, value: Any) -> None:
+    try:
+        to_json(value)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(f"{name} must be text, or what can be written as JSON") from None
 
 
 NO_FAULT = Fault()
+NAMES = ("path", "method", "times", "after", *(field.name for field in fields(Fault)))
+"""What an order can be told."""
 
 
 def from_header(text: str) -> Fault:
@@ -132,9 +153,9 @@ def from_header(text: str) -> Fault:
 def from_fields(order: Any) -> Fault:
     if not isinstance(order, dict):
         raise ValueError("a fault is an object")  # noqa: TRY004 - told to the caller as a bad value
-    unknown = set(order) - {field.name for field in fields(Fault)}
-    if unknown:
-        raise ValueError(f"a fault has no {', '.join(sorted(map(str, unknown)))}")
+    problem = complaint("a fault", "field", order, [field.name for field in fields(Fault)])
+    if problem:
+        raise ValueError(problem)
     return Fault(**order)
 
 
@@ -149,13 +170,18 @@ class Orders:
         """Keeps a fault for the `times` requests to `path` (a pattern) that follow the first `after`."""
         if not isinstance(order, dict):
             raise ValueError("a fault is an object")  # noqa: TRY004 - told to the caller as a bad value
+        problem = complaint("a fault", "field", order, NAMES)
+        if problem:
+            raise ValueError(problem)
         rest = dict(order)
         path, method = rest.pop("path", None), rest.pop("method", None)
         times, after = rest.pop("times", 1), rest.pop("after", 0)
         _check("times", times, int, 1)
         _check("after", after, int, 0)
-        if not isinstance(path, str | None) or not isinstance(method, str | None):
-            raise ValueError("path and method are text")  # noqa: TRY004 - told to the caller as a bad value
+        if after is None:
+            raise ValueError("after cannot be None")
+        _check_text("path", path)
+        _check_text("method", method)
         kept = _Order(from_fields(rest), (path or "*").strip("/"), (method or "").upper(), times, after)
         with self._lock:
             self._orders.append(kept)

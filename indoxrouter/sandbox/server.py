@@ -7,11 +7,13 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
 
+from indoxrouter.sandbox import entries, faults
 from indoxrouter.sandbox.app import App
 from indoxrouter.sandbox.entries import PastUsage, Payment
 from indoxrouter.sandbox.ledger import Ledger
+from indoxrouter.sandbox.misnomers import complaint
 from indoxrouter.sandbox.serving import HOST, Server, listen
-from indoxrouter.sandbox.settings import OPENAI_PREFIX, Settings
+from indoxrouter.sandbox.settings import NAMES, OPENAI_PREFIX, Settings, checked_port
 
 _START_SECONDS = 10
 T = TypeVar("T")
@@ -20,13 +22,20 @@ T = TypeVar("T")
 class Sandbox:
     """A local router: ``with Sandbox() as s:`` then ``Client(api_key=s.api_key, base_url=s.url)``.
 
-    `openai_url` is for clients of OpenAI-compatible servers. The settings are the
-    fields of `indoxrouter.sandbox.settings.Settings`.
+    `openai_url` is for clients of OpenAI-compatible servers. ``python -m indoxrouter.sandbox --help`` lists the
+    settings, as flags.
     """
 
+    # what is wrong with an argument is raised where the caller gave it, not where it was found
+
     def __init__(self, port: int = 0, **settings: Any) -> None:
-        self._settings = Settings(**settings)
-        self._port = port
+        problem = complaint("Sandbox()", "setting", settings, NAMES)
+        if problem:
+            raise TypeError(problem)
+        try:
+            self._port, self._settings = checked_port(port), Settings(**settings)
+        except ValueError as error:
+            raise ValueError(str(error)) from None
         self._app: App | None = None
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -88,8 +97,26 @@ class Sandbox:
         self._app.close()
 
     def fault(self, **order: Any) -> None:
-        """Orders a fault: `path` (a pattern), `method`, `times`, `after`, and the fields of `Fault`."""
-        self._running_app().orders.add(order)
+        """Orders a fault for requests to come.
+
+        - Which: `path` below the base URL (a pattern, as in `videos/*`), `method`, `times` (how many requests; 1 if
+          not given, None: all that come), `after` (how many pass before).
+        - Another answer: `status`, `body` (text, or what is written as JSON), `headers`, `retry_after` (seconds).
+        - The answer in trouble: `delay` (seconds before it); `cut` (bytes of its body, then the connection breaks);
+          `hang` (seconds of silence) and `hang_after` (bytes before it); `drip` (bytes at a time) and `interval`
+          (seconds between them).
+        - A stream: `malformed` (events before a broken one) and `malformed_as` (json or utf-8); `error_event`
+          (events before an error that ends it) and `error` (what that says).
+        - `expire` (every access token expires before it), `charge` (whether the request is carried out and billed all
+          the same), `job_error` (text: the video job that it starts fails with it).
+        """
+        problem = complaint("Sandbox.fault()", "field", order, faults.NAMES)
+        if problem:
+            raise TypeError(problem)
+        try:
+            self._running_app().orders.add(order)
+        except ValueError as error:
+            raise ValueError(str(error)) from None
 
     def clear_faults(self) -> None:
         self._running_app().orders.clear()
@@ -102,13 +129,33 @@ class Sandbox:
         self._running_app().counters.reset()
 
     def add_credits(self, amount: Decimal | str | float, **facts: Any) -> dict[str, Any]:
-        """Puts US dollars on the account, and gives the transaction; the facts are fields of `Payment`."""
-        payment = Payment(amount=amount, **facts)
+        """Puts US dollars on the account, and gives the transaction.
+
+        The facts are `description`, `payment_method` and `date`: today, or a day as for `add_usage`.
+        """
+        problem = complaint("Sandbox.add_credits()", "field", facts, entries.names(Payment))
+        if problem:
+            raise TypeError(problem)
+        try:
+            payment = Payment(amount=amount, **facts)
+        except ValueError as error:
+            raise ValueError(str(error)) from None
         return self._in_the_books(lambda ledger: ledger.add_credits(payment))
 
     def add_usage(self, date: datetime.date | str, **facts: Any) -> None:
-        """Books usage of a day, past or not, and its cost; the facts are fields of `PastUsage`."""
-        entry = PastUsage(date=date, **facts)
+        """Books usage of a day (YYYY-MM-DD, or a date), past or not, and its cost.
+
+        The facts are `model`, `endpoint` and `provider` (else those of the model); `requests`, `input_tokens` and
+        `output_tokens` (counts, of all the requests together); `cost` (US dollars of all of them; else what the
+        tokens cost); `session_id` and `client_ip`.
+        """
+        problem = complaint("Sandbox.add_usage()", "field", facts, entries.names(PastUsage))
+        if problem:
+            raise TypeError(problem)
+        try:
+            entry = PastUsage(date=date, **facts)
+        except ValueError as error:
+            raise ValueError(str(error)) from None
         self._in_the_books(lambda ledger: ledger.add_usage([entry]))
 
     def _in_the_books(self, write: Callable[[Ledger], T]) -> T:

@@ -30,9 +30,6 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise OSError(error.errno, f"the sandbox cannot listen on {HOST}:{port}: {error.strerror}") from error
-    except OverflowError:
-        listener.close()
-        raise ValueError(f"port must be from 0 to 65535, not {port}") from None
     return listener
 
 

@@ -95,7 +95,8 @@ class Settings:
         if choices is not None:
             unknown = [v for v in (value if isinstance(default, tuple) else [value]) if v not in choices]
             if unknown:
-                raise ValueError(f"{name} must be of {', '.join(choices)}, not {unknown[0]!r}")
+                each = "each " if isinstance(default, tuple) else ""
+                raise ValueError(f"{name} must {each}be one of {', '.join(choices)}, not {unknown[0]!r}")
         elif isinstance(default, bool):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be True or False, not {value!r}")
@@ -152,6 +153,17 @@ def _names(setting: str, value: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in value):
         raise ValueError(f"{setting} must be a list of names, not {value!r}")
     return tuple(value)
+
+
+def checked_port(port: Any) -> int:
+    """The port, or a refusal; 0 is a free one."""
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65_535:
+        raise ValueError(f"port must be a whole number from 0 to 65535, not {port!r}")
+    return port
+
+
+NAMES = ("port", *(setting.name for setting in fields(Settings)))
+"""What a sandbox can be told."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -281,13 +281,6 @@ def test_a_fault_that_cannot_be_is_refused(api: Api, fault: str) -> None:
     assert answer.json()["detail"].startswith("X-Sandbox-Fault: ")
 
 
-def test_an_order_that_cannot_be_is_refused_at_once(own: Api) -> None:
-    with pytest.raises(ValueError, match="no colour"):
-        own.sandbox.fault(path="models", colour="red")
-    with pytest.raises(ValueError, match="path and method"):
-        own.sandbox.fault(method=5)
-
-
 def test_stats_count_and_are_reset(own: Api) -> None:
     own.chat()
     own.chat(headers={"Authorization": "Bearer no"})

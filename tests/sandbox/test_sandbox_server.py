@@ -166,11 +166,6 @@ def test_a_setting_that_cannot_be(settings: dict[str, Any]) -> None:
         Sandbox(**settings)
 
 
-def test_an_unknown_setting() -> None:
-    with pytest.raises(TypeError, match="colour"):
-        Sandbox(colour="red")
-
-
 def start(*flags: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-W", "error", "-m", "indoxrouter.sandbox", *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
