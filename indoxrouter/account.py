@@ -70,6 +70,8 @@ class Account(abc.ABC):
 
         Prices are US dollars for 1,000,000 tokens, `min_context` is in tokens. A model of which the
         catalogue does not say what is asked for is not found. `model.id` is what `model=` takes.
+        What is sold by the image, minute or second (`unit_price`, `price_unit`) comes after what is
+        sold by tokens, and what has no price comes last.
         """
         wanted = Wanted.check(capability, max_input_price, max_output_price, min_context)
         return self._run(self._calls.find_models(kind, provider, wanted, options))

@@ -87,7 +87,7 @@ class AccountCalls:
             Call(
                 [hosted_account.analytics_usage(first, last, group_by=field, **filters)],
                 chosen,
-                partial(analytics.usage_rows, group_by=field, day=day),
+                partial(analytics.usage_rows, group_by=field, day=day, start=first, end=last),
             )
             for first, last, field, day in asked.requests()
         ]

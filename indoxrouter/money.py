@@ -37,6 +37,12 @@ def total(amounts: Iterable[Decimal | None]) -> Total:
     return Total(added, len(given) - len(known))
 
 
+def scaled(amount: Decimal, power: int) -> Decimal:
+    """The amount times ten to that power, exactly, without idle zeros: 0.075, not 0.075000."""
+    found = _SUM.normalize(_SUM.scaleb(amount, power))
+    return _SUM.quantize(found, Decimal(1)) if found == _SUM.to_integral_value(found) else found
+
+
 def exact(value: object) -> Decimal | None:
     """An amount as the wire gives it, in a number or as text; None where it gives none.
 

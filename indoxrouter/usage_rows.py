@@ -144,14 +144,19 @@ class UsageRows(Sequence[UsageRow]):
         return UsageTotals(len(self), **sums, cost=cost if priced else None, unpriced=unpriced, uncounted=uncounted)
 
     def totals_by(self, field: str) -> dict[Any, UsageTotals]:
-        """The sums for each value of one of the grouping fields, the dearest first; those without a cost last."""
+        """The sums for each value of one of the grouping fields, the dearest first; those without a cost last.
+
+        By "date", they are in the order of the days.
+        """
         if field not in self.group_by:
             raise ValidationError(f"the rows are grouped by {' and '.join(self.group_by)}, not by {field!r}"[:300])
         groups: dict[Any, list[UsageRow]] = {}
         for row in self._rows:
             groups.setdefault(getattr(row, field), []).append(row)
         found = {value: self._like(rows).totals for value, rows in groups.items()}
-        return dict(sorted(found.items(), key=lambda item: (item[1].cost is None, -(item[1].cost or 0))))
+        if field == "date":
+            return dict(sorted(found.items(), key=lambda item: (item[0] is None, item[0] or datetime.date.min)))
+        return dict(sorted(found.items(), key=lambda item: _dearness(item[1].cost), reverse=True))
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dict for each row, of `columns`; days stay dates and costs Decimals."""
@@ -162,7 +167,8 @@ class UsageRows(Sequence[UsageRow]):
         """Write the rows, under a header, to a file, and return its path; or to one open for text, UTF-8, newline="".
 
         An existing file is kept unless `overwrite`. A text that a spreadsheet would run as a formula gets an
-        apostrophe before it; what is unknown is an empty cell.
+        apostrophe before it; what is unknown is an empty cell. Excel wants a file opened with
+        encoding="utf-8-sig".
         """
         if isinstance(path, str | os.PathLike):
             if os.path.isdir(path):
@@ -170,11 +176,8 @@ class UsageRows(Sequence[UsageRow]):
             return save((lines.encode() for lines in self._csv()), path, "usage", overwrite)
         if not callable(getattr(path, "write", None)):
             raise ValidationError(f"path must be a path or an open file, not {type(path).__name__}")
-        try:
-            for lines in self._csv():
-                path.write(lines)
-        except TypeError:
-            raise ValidationError("the file must be open for text, not for bytes") from None
+        for lines in self._csv():
+            _write(path, lines)
         return None
 
     def to_dataframe(self, costs: Literal["decimal", "float"] = "decimal") -> pandas.DataFrame:
@@ -225,6 +228,24 @@ class UsageRows(Sequence[UsageRow]):
             lines.append(f'<tr><td colspan="{len(self.columns)}">… and {len(self) - _SHOWN} more</td></tr>')
         caption = f"<caption>{html.escape(self._title())}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _dearness(cost: Decimal | None) -> tuple[bool, Decimal]:
+    """Without a minus, which would round to the caller's decimal context."""
+    return cost is not None, cost or Decimal(0)
+
+
+def _write(file: IO[str], lines: str) -> None:
+    try:
+        file.write(lines)
+    except TypeError:
+        raise ValidationError("the file must be open for text, not for bytes") from None
+    except UnicodeEncodeError as error:
+        raise ValidationError(
+            f'the file can\'t hold every letter as {error.encoding}: open it with encoding="utf-8"'
+        ) from None
+    except (OSError, ValueError) as error:  # it is closed, not open for writing, or its disk is full
+        raise ValidationError(f"can't write to the file: {getattr(error, 'strerror', None) or error}"[:300]) from None
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

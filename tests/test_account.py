@@ -442,6 +442,35 @@ class TestCatalogue:
         with RawServer(lambda _: [ok(CATALOGUE)]) as raw, Client(KEY, raw.url) as client:
             assert [model.id for model in client.find_models(**wishes)] == expected
 
+    def test_what_is_not_sold_by_tokens_comes_after_what_is(self) -> None:
+        free = {"inputPricePer1KTokens": 0.0, "outputPricePer1KTokens": 0.0}
+        rows = [
+            {"modelName": "film", "type": "video_generation", **free, "pricePerSecond": 0.1},
+            {"modelName": "dear-picture", "type": "image_generation", **free, "pricePerImage": 0.07},
+            {"modelName": "unknown", "type": "image_generation", **free},
+            {"modelName": "picture", "type": "image_generation", **free, "pricePerImage": 0.03},
+            *({**row, **free} if row["modelName"] == "odd" else row for row in ROWS),
+        ]
+        with RawServer(lambda _: [ok([{"id": "a", "models": rows}])]) as raw, Client(KEY, raw.url) as client:
+            found = client.find_models()
+            assert [model.name for model in client.find_models("image")] == ["picture", "dear-picture", "unknown"]
+            assert [model.name for model in client.find_models(max_input_price=0)] == ["odd"]
+        assert [model.name for model in found] == [
+            *("odd", "vectors", "small", "large", "picture", "dear-picture", "film", "secretive", "unknown"),
+        ]
+        assert [(model.unit_price, model.price_unit) for model in found[4:7]] == [
+            (Decimal("0.03"), "image"),
+            (Decimal("0.07"), "image"),
+            (Decimal("0.1"), "second"),
+        ]
+
+    def test_a_model_of_a_kind_that_was_asked_for_need_not_say_so(self) -> None:
+        rows = [{"modelName": "x", "inputPricePer1KTokens": 0.0}]
+        with RawServer(lambda _: [ok(rows)]) as raw, Client(KEY, raw.url) as client:
+            (picture,) = client.find_models("image", provider="a")
+            (text,) = client.find_models("chat", provider="a")
+        assert (picture.input_price_per_1m, text.input_price_per_1m) == (None, 0)
+
     @pytest.mark.parametrize("wish", [{"max_input_price": -1}, {"max_output_price": "cheap"}, {"min_context": 0}])
     def test_a_wish_that_makes_no_sense_is_refused(self, wish: dict[str, Any]) -> None:
         with RawServer(lambda _: []) as raw, Client(KEY, raw.url) as client:
@@ -491,8 +520,24 @@ class TestRateLimits:
         limit = caught.value.rate_limit
         assert limit is not None
         assert (limit.limit_tokens, limit.remaining_tokens, limit.reset_tokens, caught.value.retry_after) == (
-            *(10000, 0, 7.0, 7.0),
+            *(10000, None, 7.0, 7.0),
         )
+
+    def test_what_the_body_says_is_left(self) -> None:
+        body = {**self.BODY, "details": {"limit_type": "requests", "limit": 100, "remaining": 40}}
+        with RawServer(lambda _: [answer(429, body)]) as raw, Client(KEY, raw.url, max_retries=0) as client:
+            with pytest.raises(RateLimitError) as caught:
+                client.chat([{"role": "user", "content": "x"}])
+        limit = caught.value.rate_limit
+        assert limit is not None
+        assert (limit.limit_requests, limit.remaining_requests, limit.reset_requests) == (100, 40, None)
+
+    def test_from_plain_headers(self) -> None:
+        headers = {"X_RateLimit_Limit": "60", "X_RateLimit_Remaining": "3", "X_RateLimit_Reset": "1799999999"}
+        with RawServer(lambda _: [answer(200, {"data": "a"}, **headers)]) as raw, Client(KEY, raw.url) as client:
+            limit = client.completion("x").rate_limit
+        assert limit is not None
+        assert (limit.limit_requests, limit.remaining_requests, limit.reset_requests) == (60, 3, None)
 
     def test_from_headers(self) -> None:
         headers = {"X_RateLimit_Limit_Requests": "60", "X_RateLimit_Remaining_Requests": "0"}

@@ -152,6 +152,33 @@ class TestNewKeys:
             created(body)
         assert caught.value.client_request_id == "ours"
 
+    @pytest.mark.parametrize(
+        ("body", "key_id"),
+        [({"success": True, "key": SECRET, "data": {"id": 2}}, 2),
+         ({"data": {"id": 1}, "api_key": SECRET}, 1),
+         ({"key": SECRET, "api_key": {"id": 1}}, 1),
+         ({"result": {"secret": SECRET, "data": {"id": 3}}}, 3),
+         ({"id": 4, "data": {"api_key": SECRET}}, 4),
+         ({"id": "of-the-request", "data": {"key_id": 5, "api_key": None}, "api_key": SECRET}, 5),
+         ({"api_key": SECRET, "data": {"id": 6, "api_key": "indox-ca...XYZW", "hint": f"Bearer {SECRET}"}}, 6)],
+    )  # fmt: skip
+    def test_the_key_may_stand_beside_its_object(self, body: Any, key_id: int) -> None:
+        key = created(body)
+        assert (key.id, key.secret, key.key) == (key_id, SECRET, MASKED)
+        assert "canary" not in repr(key) + json.dumps(key.raw, ensure_ascii=False)
+
+    def test_what_the_object_says_counts_more_than_what_stands_beside_it(self) -> None:
+        beside = {"name": "beside", "created_at": "2026-01-30", "is_active": False, "api_key": "another-key-0123456789"}
+        key = created({**beside, "data": {"id": 1, "name": "ci", "is_active": True, "key": SECRET, "created_at": None}})
+        assert (key.secret, key.name, key.is_active, key.created_at) == (SECRET, "ci", True, "2026-01-30")
+
+    @pytest.mark.parametrize("body", [{"id": 7, "x": SECRET}, {"x": SECRET, "data": {"id": 7, "api_key": "in…ZW"}}])
+    def test_a_key_that_is_not_found_is_left_in_the_details(self, body: Any) -> None:
+        with pytest.raises(APIError, match=r"key 7 was created, .*: it exists, see `details`") as caught:
+            created(body)
+        assert caught.value.details == body
+        assert "canary" not in str(caught.value) + repr(caught.value)
+
     def test_an_error_about_a_key_does_not_quote_it(self) -> None:
         with pytest.raises(APIError) as caught:
             created({"data": [{"api_key": SECRET}]})
@@ -191,6 +218,13 @@ class TestPayments:
     )
     def test_counts(self, count: Any, found: int | None) -> None:
         assert payments({"transactions": [], "total_count": count}) == ([], found)
+
+    def test_only_the_count_of_all_is_a_count(self) -> None:
+        for name in ("total", "count"):
+            assert payments({"transactions": [PAYMENT], name: 12})[1] is None
+        assert [payments({"transactions": [PAYMENT] * 2, "total_count": n})[1] for n in (0, 1, 2, 3)] == [
+            *(None, None, 2, 3),
+        ]
 
     def test_every_digit_of_an_amount_is_kept(self) -> None:
         content = (

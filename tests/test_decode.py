@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, Rounded, localcontext
 from typing import Any, ClassVar
 
 import pytest
@@ -228,6 +228,42 @@ class TestD30Unknowns:
             assert (used.cache_read_tokens, used.reasoning_tokens) == (4, 5)
 
 
+class TestRateLimit:
+    @pytest.mark.parametrize(
+        ("headers", "limit"),
+        [({"": "60", "-remaining": "59", "-reset": "30"}, (60, 59, 30.0)),
+         ({"": "60", "-requests": "10"}, (10, None, None)),
+         ({"-remaining": "0"}, (None, 0, None)),
+         ({"": "60", "-reset": "1799999999"}, (60, None, None)),
+         ({"": "60", "-reset": "1799999999000"}, (60, None, None)),
+         ({"": "60", "-reset-requests": "1799999999.5"}, (60, None, None)),
+         ({"": "60", "-reset": "100000000"}, (60, None, 1e8)),
+         ({"": "60", "-reset": "1m30s"}, (60, None, 90.0)),
+         ({"": "60", "-reset": "2026-01-31T00:00:00Z"}, (60, None, None)),
+         ({"": "-1", "-remaining": "5"}, (None, 5, None))],
+    )  # fmt: skip
+    def test_plain_headers_are_of_requests(self, headers: dict[str, str], limit: tuple[Any, ...]) -> None:
+        names = {"": "-limit", "-requests": "-limit-requests"}
+        found = fields.rate_limit({f"x-ratelimit{names.get(name, name)}": value for name, value in headers.items()})
+        assert found is not None
+        assert (found.limit_requests, found.remaining_requests, found.reset_requests) == limit
+        assert (found.limit_tokens, found.remaining_tokens, found.reset_tokens) == (None, None, None)
+
+    @pytest.mark.parametrize(
+        ("facts", "limit"),
+        [({"limit": 100, "remaining": 40}, (100, 40, None)), ({"limit": 100}, (100, None, None)),
+         ({"remaining": 0, "retry_after": 7}, (None, 0, 7.0)), ({"limit": 100, "remaining": -1}, (100, None, None)),
+         ({"limit": 100, "retry_after": 1799999999}, (100, None, None)),
+         ({"limit": 100, "retry_after": -1}, (100, None, None))],
+    )  # fmt: skip
+    def test_facts_of_a_body_are_not_made_up(self, facts: dict[str, Any], limit: tuple[Any, ...]) -> None:
+        for kind, name in (("requests", None), ("requests", "requests_per_minute"), ("tokens", "tokens_per_hour")):
+            found = fields.rate_limit({}, {**facts, "limit_type": name})
+            assert found is not None
+            assert tuple(found[f"{what}_{kind}"] for what in ("limit", "remaining", "reset")) == limit
+        assert fields.rate_limit({}, {"retry_after": 7}) is None
+
+
 class TestShapes:
     def test_tool_calls_beside_data_or_behind_it(self) -> None:
         calls = [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]
@@ -351,10 +387,27 @@ class TestCatalogue:
     @pytest.mark.parametrize(
         ("window", "tokens"),
         [("128k Tokens", 128000), ("8192 Tokens", 8192), ("1M", 1000000), ("1.5m tokens", 1500000), (4096, 4096),
-         ("8,192 tokens", 8192), ("1,000,000 tokens", 1000000), ("unlimited", None), (None, None), (True, None)],
+         ("8,192 tokens", 8192), ("1,000,000 tokens", 1000000), ("unlimited", None), (None, None), (True, None),
+         ("1 million tokens", 1000000), ("2 Million", 2000000), ("1 000 000", 1000000), ("1.000.000", 1000000),
+         ("128\u202f000\u00a0tokens", 128000), ("128 thousand", 128000), ("200K", 200000),
+         ("128k-token context", 128000),
+         ("4096 output tokens per request", 4096), ("1,000k", 1000000), (4096.0, 4096), ("1.024k", 1024),
+         ("8192.0", 8192), (10**9, 10**9),
+         ("8.192", None), ("128.000 Tokens", None), ("1,5m", None), ("12,34", None), ("1,00", None), ("1 00", None),
+         (-5, None), ("-5", None), (0, None), ("0 Tokens", None), (1e300, None), (4096.5, None), (10**9 + 1, None),
+         (10**400, None), ("10000m", None), ("128 billion tokens", None), ("4 images", None), ("8 hours", None),
+         ("128k (input), 8k (output)", None), ("about 8k", None), ("1024x1024", None), ("\u0661k", None), ("", None),
+         ("8" + " " * 100_000 + "k", None), ("8k " + "token " * 50_000, None), (float("nan"), None), ([], None)],
     )  # fmt: skip
     def test_windows(self, window: Any, tokens: int | None) -> None:
-        assert catalogue.model_info(result({"contextWindows": window}), "p", "m").context_window == tokens
+        info = catalogue.model_info(result({"contextWindows": window, "output": window}), "p", "m")
+        assert (info.context_window, info.max_output_tokens) == (tokens, tokens)
+
+    @pytest.mark.parametrize("nothing", [None, "unlimited", -1, {}])
+    def test_a_window_that_says_nothing_hides_no_other(self, nothing: Any) -> None:
+        body = {"contextWindows": nothing, "context_length": 8000, "output": nothing, "max_output_tokens": "4k"}
+        info = catalogue.model_info(result(body), "p", "m")
+        assert (info.context_window, info.max_output_tokens) == (8000, 4000)
 
     def test_prices_are_exact(self) -> None:
         body = {"inputPricePer1KTokens": 0.00015, "outputPricePer1KTokens": "0.0006"}
@@ -363,6 +416,92 @@ class TestCatalogue:
         million = {"pricing": {"prompt": 0.15, "completion": None, "unit": "1M"}}
         info = catalogue.model_info(result(million), "p", "m")
         assert (info.input_price_per_1k, info.output_price_per_1k) == (Decimal("0.00015"), None)
+
+    @pytest.mark.parametrize(
+        ("unit", "per_1k"),
+        [("1M", "0.0025"), ("per_1m_tokens", "0.0025"), ("1M tokens", "0.0025"), ("million", "0.0025"),
+         ("per_million_tokens", "0.0025"), ("USD per 1,000,000 tokens", "0.0025"), (1_000_000, "0.0025"),
+         ("$/1M tokens", "0.0025"), ("1K", "2.5"), ("1k", "2.5"), ("per_1k_tokens", "2.5"), ("1KTokens", "2.5"),
+         ("thousand", "2.5"), (1000, "2.5"), ("token", "2500"), ("per_token", "2500"), ("per token", "2500"),
+         (1, "2500"), (None, None), ("", None), ("image", None), ("tokens", None), ("1B", None), ("EUR/1M", None),
+         (5, None), (True, None), (1e6, None), ([], None), ("1M" * 10**5, None)],
+    )  # fmt: skip
+    def test_units_of_prices(self, unit: Any, per_1k: str | None) -> None:
+        """Without a unit that is known, a price may be for one token or for a million."""
+        info = catalogue.model_info(result({"pricing": {"prompt": "2.50", "completion": 2.5, "unit": unit}}), "p", "m")
+        expected = None if per_1k is None else Decimal(per_1k)
+        assert info.input_price_per_1k == info.output_price_per_1k == expected
+        assert per_1k in (None, str(info.input_price_per_1k))
+
+    @pytest.mark.parametrize(
+        "price", ["-1", -1, -0.5, "NaN", float("inf"), "free", "", "1e400", 10**400, True, [], {}, None, "$5"]
+    )
+    def test_what_is_no_price(self, price: Any) -> None:
+        for body in (
+            {"inputPricePer1KTokens": price},
+            {"pricing": {"prompt": price, "unit": "1M"}},
+            {"pricePerImage": price},
+        ):
+            info = catalogue.model_info(result(body), "p", "m")
+            assert (info.input_price_per_1k, info.input_price_per_1m, info.unit_price, info.price_unit) == (None,) * 4
+
+    @pytest.mark.parametrize("settings", [{"prec": 1}, {"prec": 1, "traps": [Inexact, Rounded]}])
+    def test_prices_do_not_depend_on_the_callers_decimal_context(self, settings: dict[str, Any]) -> None:
+        rows = [
+            {"id": "a", "inputPricePer1KTokens": 0.000123, "outputPricePer1KTokens": "0.000456"},
+            {"id": "b", "pricing": {"prompt": "0.12300", "completion": 0.454, "unit": "1M"}},
+            {"id": "c", "pricePerImage": "0.0420"},
+        ]
+        with localcontext(Context(**settings)):
+            wanted = catalogue.Wanted.check(None, "0.123", Decimal("0.456"), None)
+            dear, cheap = catalogue.find(result({"p": rows[:2]}), None, None, wanted)[::-1]
+            (image,) = catalogue.find(result({"p": rows[2:]}), None, None, catalogue.Wanted())
+        assert (cheap.name, dear.name) == ("b", "a")
+        assert [str(model.input_price_per_1m) for model in (dear, cheap)] == ["0.123", "0.123"]
+        assert [str(model.output_price_per_1m) for model in (dear, cheap)] == ["0.456", "0.454"]
+        assert (str(cheap.output_price_per_1k), str(image.unit_price)) == ("0.000454", "0.042")
+
+    @pytest.mark.parametrize(
+        ("field", "unit"),
+        [("pricePerImage", "image"), ("pricePerMinute", "minute"), ("pricePerSecond", "second"),
+         ("pricePer1KCharacters", "1K characters"), ("pricePer1MCharacters", "1M characters"),
+         ("pricePer1Minute", "1 minute"), ("pricePerImageHD", "image hd"), ("price_per_1k_characters", "1K characters"),
+         ("PricePerAudioHour", "audio hour"), ("pricePer", None), ("pricePer_", None), ("pricePer<b>", None),
+         ("pricePer" + "A" * 41, None), ("price", None), ("pricey", None)],
+    )  # fmt: skip
+    def test_prices_of_units(self, field: str, unit: str | None) -> None:
+        body = {"type": "image", "inputPricePer1KTokens": 0.0, "outputPricePer1KTokens": 0.0, field: "0.040"}
+        info = catalogue.model_info(result(body), "p", "m")
+        assert (info.unit_price, info.price_unit) == (None if unit is None else Decimal("0.04"), unit)
+        assert (info.input_price_per_1k, info.output_price_per_1m) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("facts", "into", "price"),
+        [({"type": "chat"}, 0, None), ({"type": "embeddings"}, 0, None), ({}, 0, None), ({"type": "odd"}, 0, None),
+         ({"type": "chat", "pricePerImage": 0}, 0, None), ({"type": "chat", "pricePerImage": None}, 0, None),
+         ({"type": "chat", "pricePerRequest": 2}, None, 2), ({"pricePerMinute": 2}, None, 2),
+         ({"type": "text-to-speech"}, None, None), ({"type": "Speech to Text"}, None, None),
+         ({"type": "Video Generation", "pricePerSecond": 0}, None, 0),
+         ({"type": "image", "pricePerImage": 0, "pricePerSecond": 3, "pricePerMinute": 2}, None, 3),
+         ({"type": "image", "outputPricePer1KTokens": 5, "pricePerImage": 2}, 0, 2),
+         ({"type": "image", "outputPricePer1KTokens": 5, "pricePerImage": 0}, 0, None)],
+    )  # fmt: skip
+    def test_whether_nothing_for_tokens_is_a_price(self, facts: dict[str, Any], into: Any, price: Any) -> None:
+        zero = {"inputPricePer1KTokens": 0.0, "outputPricePer1KTokens": 0.0}
+        info = catalogue.model_info(result({**zero, **facts}), "p", "m")
+        assert (info.input_price_per_1k, info.unit_price) == (into, price)
+
+    def test_the_older_usage_report_with_its_totals_in_the_period(self) -> None:
+        period = {"total_requests": 3, "total_cost": 0.5, "remaining_credits": 9.5, "total_tokens": 7, "days": 31}
+        old = {"total_cost": 0.25, "total_requests": None, "current_period": period}
+        report = catalogue.usage_report(result(old))
+        assert (report.total_requests, report.total_cost, report.remaining_credits) == (3, 0.25, 9.5)
+        assert report.total_tokens == {"input": None, "output": None, "total": 7}
+        assert report["current_period"] == period
+        assert "days" not in report
+        nothings: list[Any] = [None, [], "x", {}]
+        for nothing in nothings:
+            assert set(catalogue.usage_report(result({"current_period": nothing}))) == {"current_period"}
 
     def test_the_older_usage_report(self) -> None:
         old = {"by_provider": {"p": {}}, "by_model": {"m": {}}, "current_period": {"x": 1}, "total_tokens": 7}

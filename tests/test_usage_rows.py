@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import datetime
@@ -11,7 +12,7 @@ import pickle
 import subprocess
 import sys
 import zoneinfo
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, Rounded, localcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,8 @@ ROW = {
 }
 
 
-def read(body: Any, group_by: str = "model", day: datetime.date | None = None) -> list[UsageRow]:
-    return usage_rows(Result(body, REQUEST, TARGET, {}, "ours"), group_by, day)
+def read(body: Any, group_by: str = "model", day: datetime.date | None = None, **span: Any) -> list[UsageRow]:
+    return usage_rows(Result(body, REQUEST, TARGET, {}, "ours"), group_by, day, **span)
 
 
 def from_bytes(content: bytes, group_by: str = "model") -> list[UsageRow]:
@@ -135,6 +136,45 @@ class TestF38Sums:
         assert UsageRows([UsageRow(), UsageRow()]).totals.cost is None
         assert UsageRows([]).totals.cost == 0
         assert UsageRows([]).totals.requests == 0
+
+    def test_f38_sums_by_a_day_are_in_the_order_of_the_days(self) -> None:
+        days = [(3, 1), (1, 2), (None, 9), (2, None), (1, 5)]
+        rows = UsageRows(
+            [
+                UsageRow(
+                    date=None if day is None else datetime.date(2026, 1, day),
+                    cost=None if cost is None else Decimal(cost),
+                )
+                for day, cost in days
+            ],
+            ("date",),
+        )
+        assert [(day and day.day, sums.cost) for day, sums in rows.totals_by("date").items()] == [
+            (1, 7), (2, None), (3, 1), (None, 9),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "settings", [{"prec": 3}, {"prec": 3, "traps": [Inexact, Rounded]}, {"Emax": 2, "Emin": 0}]
+    )
+    def test_f38_no_sum_depends_on_the_callers_decimal_context(self, settings: dict[str, Any]) -> None:
+        costs = {"a": "1234.5678", "b": "1234.9999", "c": "-1234.5678", "d": "1e30"}
+        with localcontext(Context(**settings)):
+            rows = UsageRows([UsageRow(model=name, cost=money.exact(cost)) for name, cost in costs.items()], ("model",))
+            total, by_model = rows.totals.cost, rows.totals_by("model")
+        assert total == Decimal("1000000000000000000000000001234.9999")
+        assert [(name, sums.cost) for name, sums in by_model.items()] == [
+            (name, Decimal(costs[name])) for name in ("d", "b", "a", "c")
+        ]
+
+    @pytest.mark.parametrize(
+        ("amount", "power", "written"),
+        [("0.075000", 0, "0.075"), ("0.00015", 3, "0.15"), ("0.1", 3, "100"), ("0.0", 3, "0"), ("12", -6, "0.000012"),
+         ("1E+2", 0, "100"), ("1234567.89", 3, "1234567890")],
+    )  # fmt: skip
+    def test_scaled_amounts_have_no_idle_zeros(self, amount: str, power: int, written: str) -> None:
+        with localcontext(Context(prec=1, traps=[Inexact, Rounded])):
+            found = money.scaled(Decimal(amount), power)
+        assert str(found) == written
 
 
 class TestAmounts:
@@ -250,8 +290,9 @@ class TestRows:
     @pytest.mark.parametrize(
         ("written", "date"),
         [("2026-01-31", DAY), ("2026-01-31T23:59:59", DAY), ("2026-01-31T00:00:00Z", DAY), ("2026-01-31 12:00:00", DAY),
-         ("2026-02-01T01:00:00+02:00", DAY), ("20260131", DAY), ("January", None), ("", None), (20260131, None),
-         ("0001-01-01T00:00:00+05:00", None), ("2026-13-01", None), (None, None), ([], None), (True, None)],
+         ("2026-02-01T01:00:00+02:00", DAY), ("20260131", None), ("January", None), ("", None), (20260131, None),
+         ("0001-01-01T00:00:00+05:00", None), ("2026-13-01", None), (None, None), ([], None), (True, None),
+         ("2026-W01", None), ("2026-W01-1", None), ("2026-01", None), ("2026-01-311", None), ("2026-01-31\n", None)],
     )  # fmt: skip
     def test_dates(self, written: Any, date: datetime.date | None) -> None:
         for name in ("date", "day"):
@@ -262,6 +303,22 @@ class TestRows:
         assert [row.date for row in found] == [DAY] * 3
         with pytest.raises(APIError, match="2026-02-01, and only 2026-01-31 was asked for"):
             read([{"model": "a", "date": "2026-01-31"}, {"model": "a", "date": "2026-02-01"}], "model", DAY)
+
+    @pytest.mark.parametrize("group_by", ["date", "model"])
+    def test_rows_of_other_days_than_those_asked_for(self, group_by: str) -> None:
+        january = {"start": datetime.date(2026, 1, 1), "end": DAY}
+        inside = [{"date": "2026-01-01"}, {"date": "2026-01-31T23:59:59Z"}, {"date": None, "model": "a"}]
+        assert len(read(inside, group_by, **january)) == 3
+        before, after = {"date": "2025-12-31", "cost": 5}, {"date": "2026-02-01", "cost": 5}
+        for row, said in ((before, "2025-12-31, and only 2026-01-01 to 2026-01-31"), (after, "2026-02-01, and only")):
+            with pytest.raises(APIError, match=said) as caught:
+                read([*inside, row], group_by, **january)
+            assert caught.value.code == "not_understood"
+        with pytest.raises(APIError, match="2025-12-31, and only 2026-01-01 to now"):
+            read([before, after], group_by, start=january["start"])
+        with pytest.raises(APIError, match="2026-02-01, and only the beginning to 2026-01-31"):
+            read([before, after], group_by, end=january["end"])
+        assert sum(row.cost or 0 for row in read([before, after], group_by)) == 10
 
     @pytest.mark.parametrize("field", ROW)
     @pytest.mark.parametrize("others", ["whole", "bare"])
@@ -502,6 +559,29 @@ class TestCsv:
                 with pytest.raises(ValidationError):
                     some().to_csv(place)  # type: ignore[arg-type] # what it must refuse
         assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+    def test_an_open_file_gets_the_same_as_a_path(self, tmp_path: Path) -> None:
+        some(2, model="\u067e").to_csv(tmp_path / "a.csv")
+        with (tmp_path / "b.csv").open("w", encoding="utf-8-sig", newline="") as file:
+            some(2, model="\u067e").to_csv(file)
+        assert (tmp_path / "b.csv").read_bytes() == b"\xef\xbb\xbf" + (tmp_path / "a.csv").read_bytes()
+
+    def test_what_is_wrong_with_an_open_file_is_one_typed_error(self, tmp_path: Path) -> None:
+        path = tmp_path / "u.csv"
+        path.write_text("")
+        with path.open("w", encoding="ascii") as narrow:
+            with pytest.raises(ValidationError, match='as ascii: open it with encoding="utf-8"'):
+                some(1, model="\u067e").to_csv(narrow)
+        with path.open() as reading, pytest.raises(ValidationError, match="not writable"):
+            some().to_csv(reading)
+        with pytest.raises(ValidationError, match="closed file"):
+            some().to_csv(narrow)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+    def test_a_full_disk(self) -> None:
+        with contextlib.suppress(OSError), open("/dev/full", "w", encoding="utf-8", newline="") as file:
+            with pytest.raises(ValidationError, match="No space left on device"):
+                some(20_000).to_csv(file)
 
 
 def run_python(code: str) -> str:

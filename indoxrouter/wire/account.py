@@ -32,13 +32,13 @@ def api_keys(result: Result) -> list[ApiKey]:
 def api_key(result: Result) -> ApiKey:
     """The key that was created: the one answer that holds it whole."""
     body = _unwrapped(result)
-    inner = next((body[name] for name in ("key", "data", "api_key") if isinstance(body.get(name), dict)), body)
-    if not any(text(inner.get(name)) for name in _SECRETS) and _identity(inner, "id", "key_id") is None:
+    inside = next((name for name in ("key", "data", "api_key") if isinstance(body.get(name), dict)), None)
+    created = _key(body, inside, created=True)
+    if created.key is None and created.id is None:
         raise not_understood(result)
-    created = _key(inner, created=True)
     if created.secret is None:
         which = f"key {created.id}" if isinstance(created.id, int) else "key"
-        raise lists.refused(result, f"the {which} was created, but not told whole: it is of no use")
+        raise lists.refused(result, f"the {which} was created, but not told whole: it exists, see `details`")
     return created
 
 
@@ -48,13 +48,12 @@ def transactions_page(result: Result) -> tuple[list[Transaction], int | None]:
     An amount that is there but is no number fails the whole page: as unknown, it would hide money.
     """
     rows = lists.rows(result, "transactions", "data", "results")
+    count = _unwrapped(result).get("total_count")  # other counts may be of this page
     try:
         found = [_transaction(row) for row in rows]
     except ValueError:
         raise lists.refused(result, "a transaction's amount is no number") from None
-    body = _unwrapped(result)
-    counts = (body.get(name) for name in ("total_count", "total", "count"))
-    return found, next((count for count in counts if type(count) is int and count >= 0), None)
+    return found, count if type(count) is int and count >= len(found) else None
 
 
 def analytics_entries(result: Result) -> list[AnalyticsEntry]:
@@ -75,13 +74,17 @@ def masked(key: str) -> str:
     return "…".join(shown)
 
 
-def _key(row: dict[str, Any], *, created: bool) -> ApiKey:
-    given = [found for name in _SECRETS if (found := text(row.get(name))) and found.strip()]
+def _key(row: dict[str, Any], inside: str | None = None, *, created: bool) -> ApiKey:
+    """`inside`: the field with the key's own object, where the key itself may stand beside it."""
+    given = [found for part in _parts(row, inside) for name in _SECRETS if (found := text(part.get(name)))]
+    given = [key for key in given if key.strip()]
     whole = [key for key in given if masked(key) != key]
-    shown = _without_secrets(row)
+    inner, outer = _parts(_without_secrets(row), inside)
+    shown = outer | {name: value for name, value in inner.items() if value is not None or name not in outer}
     active = (shown.get(name) for name in ("is_active", "active", "enabled"))
+    identity = _identity(inner, "id", "key_id")
     return ApiKey(
-        id=_identity(shown, "id", "key_id"),
+        id=_identity(outer, "id", "key_id") if identity is None else identity,
         name=text(shown.get("name")),
         key=next((masked(key) for key in whole + given), None),
         is_active=next((flag for flag in active if isinstance(flag, bool)), None),
@@ -91,6 +94,13 @@ def _key(row: dict[str, Any], *, created: bool) -> ApiKey:
         secret=whole[0] if created and whole else None,
         raw=shown,
     )
+
+
+def _parts(row: dict[str, Any], inside: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The object in that field, and what stands beside it."""
+    if inside is None:
+        return row, {}
+    return row[inside], {name: value for name, value in row.items() if name != inside}
 
 
 def _without_secrets(row: dict[str, Any]) -> dict[str, Any]:

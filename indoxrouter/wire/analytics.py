@@ -79,11 +79,17 @@ def days(start: datetime.date, end: datetime.date) -> list[datetime.date]:
     return [datetime.date.fromordinal(day) for day in range(start.toordinal(), end.toordinal() + 1)]
 
 
-def usage_rows(result: Result, group_by: str, day: datetime.date | None = None) -> list[UsageRow]:
-    """The rows of one answer; `day`: the only one that they were asked for.
+def usage_rows(
+    result: Result,
+    group_by: str,
+    day: datetime.date | None = None,
+    start: datetime.date | None = None,
+    end: datetime.date | None = None,
+) -> list[UsageRow]:
+    """The rows of one answer, asked for from `start` to `end`; `day`: the only one that they were asked for.
 
     A cost that is there but is no number fails the whole answer: as unknown, it would hide money. So does
-    a row that names another day than the one asked for. A count that is no whole number is unknown.
+    a row that names a day that was not asked for. A count that is no whole number is unknown.
     """
     rows = lists.rows(result, "data", "results", "usage")
     found: dict[str, Iterable[Any]] = {}
@@ -101,11 +107,17 @@ def usage_rows(result: Result, group_by: str, day: datetime.date | None = None) 
             found[field] = values if sound else map(_count, values)
         else:
             found[field] = values if types == {str} else map(_text, values)
+    first, last = (start, end) if day is None else (day, day)
+    if others := [other for other in set(found.get("date", ())) - {None} if _outside(other, first, last)]:
+        asked = day or f"{first or 'the beginning'} to {last or 'now'}"
+        raise lists.refused(result, f"a row is of {min(others)}, and only {asked} was asked for")
     if day is not None:
-        if others := set(found.get("date", ())) - {None, day}:
-            raise lists.refused(result, f"a row is of {min(others)}, and only {day} was asked for")
         found["date"] = repeat(day)
     return list(map(UsageRow, *(found.get(field, repeat(None)) for field in FIELDS), rows))
+
+
+def _outside(day: datetime.date, first: datetime.date | None, last: datetime.date | None) -> bool:
+    return (first is not None and day < first) or (last is not None and day > last)
 
 
 def _groups(group_by: Any) -> tuple[str, ...]:
@@ -143,11 +155,9 @@ def _dates(values: Sequence[Any]) -> list[datetime.date | None]:
 
 
 def _date(written: str) -> datetime.date | None:
-    """The day that a date or a time names; a time with a zone names a UTC day."""
-    try:
-        return datetime.date.fromisoformat(written)
-    except ValueError:
-        pass
+    """The day that YYYY-MM-DD names, with or without a time; a time with a zone names a UTC day."""
+    if not _DAY.match(written):
+        return None
     try:
         moment = datetime.datetime.fromisoformat(written)
         return (moment.astimezone(datetime.UTC) if moment.tzinfo else moment).date()
@@ -171,5 +181,6 @@ def _count(value: Any) -> int | None:
     return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else None
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ]|\Z)")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 """A count as text, as databases write sums."""

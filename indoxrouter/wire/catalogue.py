@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
+from indoxrouter import money
 from indoxrouter.errors import ProviderNotFoundError, ValidationError
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
 from indoxrouter.wire.checks import check_text, count
@@ -15,9 +15,11 @@ from indoxrouter.wire.decode import not_understood
 from indoxrouter.wire.fields import mapping, number, objects, text
 from indoxrouter.wire.masking import clean
 from indoxrouter.wire.messages import Result, request_id_in
+from indoxrouter.wire.prices import prices
 
 KINDS: Mapping[str, str] = {
     **dict.fromkeys(("chat", "completion", "text", "text_completion", "text_completions", "llm"), "text_completions"),
+    "text_generation": "text_completions",
     **dict.fromkeys(("embedding", "embeddings"), "embeddings"),
     **dict.fromkeys(("image", "images", "image_generation"), "image_generation"),
     **dict.fromkeys(("speech", "tts", "text_to_speech"), "text_to_speech"),
@@ -25,6 +27,8 @@ KINDS: Mapping[str, str] = {
     **dict.fromkeys(("video", "videos", "video_generation"), "video_generation"),
 }
 """What a caller or a catalogue may call a kind of model, and the router's name for it."""
+_BY_TOKENS = (None, "text_completions", "embeddings")
+"""Kinds for whose tokens a price of 0 may be meant so."""
 
 
 class Wanted(NamedTuple):
@@ -88,9 +92,9 @@ def models(result: Result, provider: str | None = None, kind: str | None = None)
 
 
 def find(result: Result, provider: str | None, kind: str | None, wanted: Wanted) -> list[ModelInfo]:
-    """The models that are wanted, the cheapest first; those without a price last."""
+    """The models that are wanted: by the price of tokens in and out, then by unit and its price, then those without."""
     listed = models(result, provider, kind)
-    found = [_info(row, row, name) for name, rows in listed.items() for row in rows]
+    found = [_info(row, row, name, kind if provider else None) for name, rows in listed.items() for row in rows]
     return sorted(filter(wanted.met_by, found), key=_dearness)
 
 
@@ -109,11 +113,8 @@ def model_info(result: Result, provider: str, model: str) -> ModelInfo:
     return found
 
 
-def _info(facts: Mapping[str, Any], raw: Any, provider: str) -> ModelInfo:
-    prices = mapping(facts.get("pricing"))
-    per_million = prices.get("unit") in ("1M", "per_1m_tokens", "1M tokens")
-    into = _price(facts.get("inputPricePer1KTokens"), prices.get("prompt"), per_million)
-    out = _price(facts.get("outputPricePer1KTokens"), prices.get("completion"), per_million)
+def _info(facts: Mapping[str, Any], raw: Any, provider: str, kind: str | None = None) -> ModelInfo:
+    into, out, unit_price, unit = prices(facts, media=_kind_of(facts, kind) not in _BY_TOKENS)
     name = text(facts.get("modelName")) or text(facts.get("name")) or text(facts.get("id"))
     owner = text(facts.get("provider")) or provider
     return ModelInfo(
@@ -124,10 +125,12 @@ def _info(facts: Mapping[str, Any], raw: Any, provider: str) -> ModelInfo:
         description=text(facts.get("description")),
         input_price_per_1k=into,
         output_price_per_1k=out,
-        input_price_per_1m=None if into is None else into * 1000,
-        output_price_per_1m=None if out is None else out * 1000,
-        context_window=_tokens(facts.get("contextWindows", facts.get("context_length"))),
-        max_output_tokens=_tokens(facts.get("output", facts.get("max_output_tokens"))),
+        input_price_per_1m=None if into is None else money.scaled(into, 3),
+        output_price_per_1m=None if out is None else money.scaled(out, 3),
+        unit_price=unit_price,
+        price_unit=unit,
+        context_window=_first_tokens(facts, "contextWindows", "context_length"),
+        max_output_tokens=_first_tokens(facts, "output", "max_output_tokens"),
         capabilities=_capabilities(facts.get("capabilities")),
         raw=raw,
     )
@@ -152,30 +155,42 @@ def _plain(name: str) -> str:
 def _limit(name: str, value: Any) -> Decimal | None:
     if value is None:
         return None
-    if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool):
-        with contextlib.suppress(ArithmeticError):
-            price = Decimal(str(value))
-            if price.is_finite() and price >= 0:
-                return price
-    raise ValidationError(f"{name} must be US dollars for 1,000,000 tokens, 0 or more")
+    try:
+        price = money.exact(value)
+    except ValueError:
+        price = None
+    if price is None or price < 0:
+        raise ValidationError(f"{name} must be US dollars for 1,000,000 tokens, 0 or more")
+    return price
 
 
 def _at_most(price: Decimal | None, limit: Decimal | None) -> bool:
     return limit is None or (price is not None and price <= limit)
 
 
-def _dearness(model: ModelInfo) -> tuple[bool, Decimal, str]:
-    prices = [price for price in (model.input_price_per_1m, model.output_price_per_1m) if price is not None]
-    return not prices, sum(prices, Decimal(0)), model.id or ""
+def _dearness(model: ModelInfo) -> tuple[int, str, Decimal, str]:
+    of_tokens, unknown = money.total((model.input_price_per_1m, model.output_price_per_1m))
+    if unknown < 2:
+        return 0, "", of_tokens, model.id or ""
+    if model.unit_price is not None:
+        return 1, model.price_unit or "", model.unit_price, model.id or ""
+    return 2, "", of_tokens, model.id or ""
 
 
 def usage_report(result: Result) -> UsageReport:
-    """The report under its current names; an older form's `by_provider`, `by_model` are renamed."""
+    """The report under its current names; an older form's `by_provider`, `by_model` are renamed.
+
+    Its totals may stand in `current_period` alone, and are then found beside it too.
+    """
     body = _inner(result)
     report = UsageReport(body)
     for old, name in (("by_provider", "providers"), ("by_model", "models"), ("by_endpoint", "endpoints")):
         if report.get(name) is None and old in report:
             report[name] = report[old]
+    period = mapping(report.get("current_period"))
+    for name in ("total_requests", "total_cost", "remaining_credits", "total_tokens"):
+        if report.get(name) is None and name in period:
+            report[name] = period[name]
     if (total := number(report.get("total_tokens"))) is not None:
         report["total_tokens"] = {"input": None, "output": None, "total": total}
     return report
@@ -241,25 +256,35 @@ def _entries(rows: Any) -> list[CatalogueEntry]:
     return [CatalogueEntry(row) for row in objects(rows)]
 
 
-def _price(per_1k: Any, price: Any, per_million: bool) -> Decimal | None:
-    for value, scale in ((per_1k, 1), (price, 1000 if per_million else 1)):
-        if (found := _exact(value)) is not None:
-            return found / scale
-    return None
-
-
-def _exact(value: Any) -> Decimal | None:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,20}(\.\d{1,20})?", value):
-        return Decimal(value)
-    return Decimal(repr(found)) if (found := number(value)) is not None else None
+def _first_tokens(facts: Mapping[str, Any], *names: str) -> int | None:
+    return next((found for name in names if (found := _tokens(facts.get(name))) is not None), None)
 
 
 def _tokens(value: Any) -> int | None:
-    """A count of tokens, from a number or from text such as "128k Tokens" or "1,000,000"."""
-    if isinstance(value, str) and (match := _COUNT.match(value)):
-        scale = {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()]
-        return int(Decimal(match[1].replace(",", "")) * scale)
-    return None if (found := number(value)) is None else int(found)
+    """A count of tokens, from a number or from text such as "128k Tokens", "1 million" or "1,000,000"."""
+    found = _written(value) if isinstance(value, str) else number(value)
+    return int(found) if found is not None and 0 < found <= _MOST and found == int(found) else None
 
 
-_COUNT = re.compile(r"\s*((?:\d{1,3}(?:,\d{3}){1,4}|\d{1,12})(?:\.\d{1,6})?)\s*([km]?)\b", re.IGNORECASE)
+def _written(value: str) -> Decimal | None:
+    match = _COUNT.fullmatch(" ".join(value.split())) if len(value) <= _LONGEST else None
+    if match is None:
+        return None
+    digits, unit = re.sub("[, ]", "", match["number"]), (match["unit"] or "").lower()
+    if digits.count(".") > 1:
+        digits = digits.replace(".", "")
+    elif not unit and re.search(r"\.[0-9]{3}$", digits):
+        return None  # 8.192 may be eight or eight thousand
+    return money.scaled(Decimal(digits), {"": 0, "k": 3, "thousand": 3, "m": 6, "million": 6}[unit])
+
+
+_LONGEST = 100
+_MOST = 10**9
+"""No model takes more tokens at once."""
+_COUNT = re.compile(
+    r"(?P<number>[0-9]{1,3}(?P<sep>[, ])[0-9]{3}(?:(?P=sep)[0-9]{3}){0,3}|[0-9]{1,3}(?:\.[0-9]{3}){2,3}"
+    r"|[0-9]{1,12}(?:\.[0-9]{1,6})?)"
+    r"[ -]?(?P<unit>k|thousand|m|million)?"
+    r"(?:[ -]?(?:tokens?|input|output|context|max|maximum|total)\b[a-z ]*)?",
+    re.IGNORECASE | re.ASCII,
+)

@@ -79,18 +79,36 @@ def usage(value: Any) -> Usage | None:
 
 
 def rate_limit(headers: Mapping[str, str], facts: Mapping[str, Any] | None = None) -> RateLimit | None:
-    """What `x-ratelimit-…` headers say is left, else the fields of a 429's body; None where neither does."""
+    """What `x-ratelimit-…` headers say is left, else the fields of a 429's body; None where neither does.
+
+    A header that names neither requests nor tokens is of requests.
+    """
     found: dict[str, Any] = {}
-    for name in ("limit_requests", "remaining_requests", "limit_tokens", "remaining_tokens"):
-        written = headers.get(f"x-ratelimit-{name.replace('_', '-')}", "")
-        found[name] = int(written) if re.fullmatch(r"\d{1,15}", written) else None
-    for name in ("reset_requests", "reset_tokens"):
-        found[name] = _duration(headers.get(f"x-ratelimit-{name.replace('_', '-')}", ""))
-    if facts and all(value is None for value in found.values()) and (limit := whole(facts.get("limit"))) is not None:
+    for name, read in (("limit", _written_count), ("remaining", _written_count), ("reset", _duration)):
+        general = read(headers.get(f"x-ratelimit-{name}", ""))
+        of_requests = read(headers.get(f"x-ratelimit-{name}-requests", ""))
+        found[f"{name}_requests"] = general if of_requests is None else of_requests
+        found[f"{name}_tokens"] = read(headers.get(f"x-ratelimit-{name}-tokens", ""))
+    if facts and all(value is None for value in found.values()):
         what = "tokens" if "token" in (text(facts.get("limit_type")) or "") else "requests"
-        reset = fraction(facts.get("retry_after"))
-        found |= {f"limit_{what}": limit, f"remaining_{what}": 0, f"reset_{what}": reset}
+        limit, remaining = (_not_negative(whole(facts.get(name))) for name in ("limit", "remaining"))
+        if limit is not None or remaining is not None:
+            reset = _until(fraction(facts.get("retry_after")))
+            found |= {f"limit_{what}": limit, f"remaining_{what}": remaining, f"reset_{what}": reset}
     return RateLimit(**found) if any(value is not None for value in found.values()) else None
+
+
+def _written_count(written: str) -> int | None:
+    return int(written) if re.fullmatch(r"[0-9]{1,15}", written) else None
+
+
+def _not_negative(value: int | None) -> int | None:
+    return None if value is None or value < 0 else value
+
+
+def _until(seconds: float | None) -> float | None:
+    """Large ones are seconds since 1970, which only a clock makes a wait of."""
+    return seconds if seconds is not None and 0 <= seconds <= 1e8 else None
 
 
 def cost_header(headers: Mapping[str, str]) -> float | None:
@@ -103,9 +121,9 @@ def cost_header(headers: Mapping[str, str]) -> float | None:
 
 def _duration(written: str) -> float | None:
     """Seconds, from a number or from text such as "6m0s" or "20ms"."""
-    if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", written):
-        return float(written)
-    if not re.fullmatch(r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h|d))+", written):
+    if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", written):
+        return _until(float(written))
+    if not re.fullmatch(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d))+", written):
         return None
     units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
     return sum(float(size) * units[unit] for size, unit in re.findall(r"([\d.]+)(ms|s|m|h|d)", written))
