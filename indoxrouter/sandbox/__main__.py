@@ -1,4 +1,4 @@
-"""``python -m indoxrouter.sandbox``: the sandbox as a process; its URLs and its key, then it serves."""
+"""The sandbox as a process: it prints its URL, its key and its OpenAI-compatible URL, then it serves."""
 
 import argparse
 import signal
@@ -6,13 +6,20 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.sandbox.settings import add_flags
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, where the usage of all flags would fill the screen."""
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m indoxrouter.sandbox", description=__doc__)
+    parser = _Parser(prog="python -m indoxrouter.sandbox", description=__doc__, allow_abbrev=False)
     parser.add_argument("--port", type=int, default=0, help="the port on loopback (default: a free one)")
     add_flags(parser)
     stop = threading.Event()
@@ -20,8 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         sandbox = Sandbox(**vars(parser.parse_args(arguments))).start()
-    except (ValueError, OSError, sqlite3.Error) as error:
+    except (ValueError, sqlite3.Error) as error:
         parser.error(str(error))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        parser.error(f"{error.filename}: {reason}" if error.filename else reason)
     with sandbox:
         print(sandbox.url, flush=True)
         print(sandbox.api_key, flush=True)

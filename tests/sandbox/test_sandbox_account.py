@@ -290,7 +290,8 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         check=False,
     )
     assert process.returncode == 2
-    assert process.stderr.splitlines()[-1].endswith("the database was written by a newer version of the sandbox")
+    [line] = process.stderr.splitlines()
+    assert line.endswith(": the database was written by a newer version of the sandbox (see --help)")
 
 
 def test_many_threads_are_all_billed_exactly(own: Api) -> None:

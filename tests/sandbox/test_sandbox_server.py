@@ -16,6 +16,7 @@ import requests
 
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.sandbox.__main__ import main
+from indoxrouter.sandbox.settings import NAMES
 
 from .sandbox_api import Api, chat_body, pieces
 
@@ -189,17 +190,8 @@ def test_the_process_prints_its_url_and_key_and_ends_quietly(ending: signal.Sign
     assert (process.returncode, out, err) == (0, "", "")
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--answers", "new"], "invalid choice"),
-        (["--token-lifetime", "-5"], "token_lifetime"),
-        (["--credits", "much"], "credits"),
-        (["--database", "/nowhere/at/all"], "No such file"),
-        (["--host", "0.0.0.0"], "unrecognized arguments"),
-    ],
-)
-def test_flags_that_cannot_be(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def told(flags: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, str, str]:
+    """How the command ends that does not start a sandbox, and what it writes."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         with pytest.raises(SystemExit) as ended:
@@ -207,8 +199,48 @@ def test_flags_that_cannot_be(flags: list[str], message: str, capsys: pytest.Cap
     finally:
         for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
             signal.signal(number, handler)
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err
+    return ended.value.code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--answers", "new"], "argument --answers: invalid choice: 'new' ("),
+        (["--token-lifetime", "-5"], "token_lifetime must be a number of seconds"),
+        (["--token-lifetime", "long"], "argument --token-lifetime: invalid float value: 'long'"),
+        (["--credits", "much"], "credits must be an amount, 0 or more, not 'much'"),
+        (["--credit", "5"], "unrecognized arguments: --credit 5"),
+        (["--cred=5", "--no-j"], "unrecognized arguments: --cred=5 --no-j"),
+        (["--port", "70000"], "port must be a whole number from 0 to 65535, not 70000"),
+        (["--database", "/nowhere/at/all"], "/nowhere/at/all: No such file or directory"),
+        (["--host", "0.0.0.0"], "unrecognized arguments: --host 0.0.0.0"),
+        (["--tier"], "argument --tier: expected one argument"),
+    ],
+)
+def test_flags_that_cannot_be_are_told_in_one_line(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = told(flags, capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"python -m indoxrouter.sandbox: {message}")
+    assert err.endswith(" (see --help)\n")
+    assert err.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        code, _, err = told(["--port", str(port)], capsys)
+    assert code == 2
+    assert err.startswith(f"python -m indoxrouter.sandbox: the sandbox cannot listen on 127.0.0.1:{port}: ")
+    assert err.count("\n") == 1
+
+
+def test_the_help_lists_every_setting_in_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = told(["--help"], capsys)
+    assert (code, err) == (0, "")
+    assert "`" not in out
+    assert [name for name in NAMES if f"--{name.replace('_', '-')}" not in out] == []
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
