@@ -24,8 +24,13 @@ QUERY = f"?X-Signature={SECRET}&part=1"
 WHOLE = answer(200, CONTENT, Content_Type="video/mp4")
 
 
-def downloads(base_url: str, **settings: Any) -> Downloads:
-    with Client(KEY, base_url, **settings) as client:
+def whole(content: bytes, **headers: str) -> bytes:
+    """An answer that has a file."""
+    return answer(200, content, **{"Content_Type": "image/png", **headers})
+
+
+def downloads(base_url: str, *, max_retries: int = 0, **settings: Any) -> Downloads:
+    with Client(KEY, base_url, max_retries=max_retries, **settings) as client:
         return Downloads(client._driver.settings)
 
 

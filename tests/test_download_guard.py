@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
-from downloading import CONTENT, QUERY, SECRET, WHOLE, Network, fetched, https_server, serving
+from downloading import CONTENT, QUERY, SECRET, WHOLE, Network, fetched, https_server, serving, whole
 from raw_server import FIN, Action, RawServer, Seen, answer, head
 
 from indoxrouter import (
@@ -28,7 +29,7 @@ class TestRedirects:
         def script(seen: Seen) -> list[Action]:
             left = int(seen.path.partition("?")[0].rpartition("/")[2])
             status = (301, 302, 303, 307, 308)[left % 5]
-            return [answer(200, CONTENT) if left == 0 else answer(status, b"moved", Location=f"../to/{left - 1}")]
+            return [whole(CONTENT) if left == 0 else answer(status, b"moved", Location=f"../to/{left - 1}")]
 
         with RawServer(script) as server:
             assert fetched(server.url, f"{server.origin}/to/5") == CONTENT
@@ -159,9 +160,8 @@ class TestRefusedUrls:
             *(
                 "",
                 "   ",
-                "images/x.png",
-                "/x.png",
                 "//files.example/a",
+                "http:",
                 "https://",
                 "https:///a",
                 "javascript:alert(1)",
@@ -221,6 +221,51 @@ class TestElsewhere:
                 self.fetch(tmp_path, "https://files.example/a.mp4")
         assert caught.value.outcome == "not_sent"
         assert server.taken == []
+
+    @pytest.mark.parametrize("verify", [True, False, "another"])
+    def test_by_whom_is_said_and_what_helps(self, verify: Any, tmp_path: Path, network: Network) -> None:
+        if verify == "another":
+            verify = str(tmp_path / "another.pem")
+            trustme.CA().cert_pem.write_to_path(verify)
+        with https_server(tmp_path, "files.example", WHOLE) as server:
+            network.port = server.port
+            with pytest.raises(NetworkError) as caught:
+                fetched("https://router.example/v1", "https://files.example/a", verify=verify, max_retries=2)
+        assert server.taken == []
+        assert len(network.connected) == 1
+        assert caught.value.code == "certificate"
+        assert "the host that the answer names was refused" in caught.value.message
+        assert "verify=False holds for base_url alone" in caught.value.message
+
+    def test_whom_verify_names_is_trusted_beside_the_default_store(
+        self, tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+        with https_server(tmp_path, "files.example", WHOLE) as server:
+            network.port = server.port
+            for default, named in (("other.pem", "authority.pem"), ("authority.pem", "other.pem")):
+                monkeypatch.setattr(requests.utils, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / default))
+                found = fetched("https://router.example/v1", "https://files.example/a", verify=str(tmp_path / named))
+                assert found == CONTENT
+
+    def test_base_urls_own_host_is_trusted_as_verify_says_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with https_server(tmp_path, "127.0.0.1", WHOLE) as server:
+            url = f"https://127.0.0.1:{server.port}/a"
+            assert fetched(server.url, url, verify=False) == CONTENT
+            monkeypatch.setattr(requests.utils, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "authority.pem"))
+            trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+            with pytest.raises(NetworkError) as caught:
+                fetched(server.url, url, verify=str(tmp_path / "other.pem"))
+        assert caught.value.code == "certificate"
+
+    @pytest.mark.parametrize("url", ["//169.254.169.254/latest", "//127.0.0.1/a", "//localhost/a"])
+    def test_a_url_without_a_scheme_is_no_way_round(self, url: str, network: Network) -> None:
+        with pytest.raises(ValidationError) as caught:
+            fetched("https://router.example/v1", url)
+        assert caught.value.code == "private_address"
+        assert network.connected == []
 
     @pytest.mark.parametrize(
         "target",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import logging
+import random
+import socket
 import time
 import tracemalloc
+import zlib
 
 import pytest
-from downloading import CONTENT, KEY, QUERY, SECRET, WHOLE, downloads, fetched, serving
-from raw_server import FIN, HOLD, RST, Action, answer, chunked, head
+from downloading import CONTENT, KEY, QUERY, SECRET, WHOLE, downloads, fetched, serving, whole
+from raw_server import FIN, HOLD, RST, Action, RawServer, Seen, answer, chunked, head
 from upload_server import Taken, UploadServer
 
 from indoxrouter import (
@@ -20,7 +23,9 @@ from indoxrouter import (
     IndoxRouterError,
     NetworkError,
     PermissionDeniedError,
+    RateLimitError,
     RequestTimeoutError,
+    ServiceUnavailableError,
 )
 from indoxrouter.core import policy
 from indoxrouter.downloads import Downloads
@@ -38,7 +43,7 @@ class TestWhatIsFetched:
         assert server.requests[0].path == f"/files/a.mp4{QUERY}"
 
     def test_no_login_no_cookie_and_no_header_of_the_callers_goes_along(self) -> None:
-        with serving(answer(200, b"x", Set_Cookie="session=1")) as server:
+        with serving(whole(b"x", Set_Cookie="session=1")) as server:
             with Client(KEY, server.url, default_headers={"X-Team": "blue"}) as client:
                 client.test_connection()
                 client.models  # noqa: B018 - nothing is asked by looking
@@ -55,7 +60,7 @@ class TestWhatIsFetched:
             head(200, Content_Length="256000", Content_Type="x/y") + CONTENT,
             head(200, Transfer_Encoding="chunked") + chunked(CONTENT[:1000], CONTENT[1000:]),
             head(200, Connection="close") + CONTENT,
-            answer(200, gzip.compress(CONTENT), Content_Encoding="gzip"),
+            whole(gzip.compress(CONTENT), Content_Encoding="gzip"),
             head(200, Transfer_Encoding="chunked", Content_Encoding="gzip") + chunked(gzip.compress(CONTENT)),
         ],
     )
@@ -63,9 +68,24 @@ class TestWhatIsFetched:
         with serving(sent, FIN) as server:
             assert fetched(server.url, f"{server.origin}/a") == CONTENT
 
-    def test_an_empty_file(self) -> None:
-        with serving(answer(200, b"")) as server:
-            assert fetched(server.url, f"{server.origin}/a") == b""
+    @pytest.mark.parametrize("told", ["audio/pcm; rate=24000", None])
+    def test_its_type_is_known_with_the_first_piece(self, told: str | None) -> None:
+        headers = {} if told is None else {"Content_Type": told}
+        with serving(head(200, Content_Length="256000", **headers) + CONTENT) as server:
+            pieces = downloads(server.url).fetch(f"{server.origin}/a")
+            assert pieces.content_type is None
+            next(pieces)
+            assert pieces.content_type == told
+            pieces.close()
+
+    @pytest.mark.parametrize(
+        ("given", "asked"), [("/files/x.mp4?a=1", "/files/x.mp4?a=1"), ("files/x.mp4", "/files/x.mp4")]
+    )
+    def test_a_path_alone_is_of_base_urls_host(self, given: str, asked: str) -> None:
+        with serving(whole(b"x")) as server:
+            assert fetched(server.url, given) == b"x"
+            assert fetched(server.url, f"//127.0.0.1:{server.port}{asked}") == b"x"
+        assert [seen.path for seen in server.requests] == [asked] * 2
 
     @pytest.mark.parametrize(
         ("given", "asked"),
@@ -79,7 +99,7 @@ class TestWhatIsFetched:
         ],
     )
     def test_a_url_is_sent_in_its_normal_form(self, given: str, asked: str) -> None:
-        with serving(answer(200, b"x")) as server:
+        with serving(whole(b"x")) as server:
             assert fetched(server.url, f" {server.origin.upper().replace('HTTP', 'http')}{given}\n") == b"x"
         assert server.requests[0].path == asked
 
@@ -88,7 +108,14 @@ class TestWhatIsFetched:
             pieces = downloads(server.url).fetch(f"{server.origin}/a")
             assert next(pieces)
             assert server.open_connections == 1
-            pieces.close()  # type: ignore[attr-defined] # a generator, as any caller may make use of
+            pieces.close()
+            assert server.wait_until_closed()
+
+    def test_so_does_losing_it(self) -> None:
+        with serving(head(200, Content_Length="1000000"), CONTENT, HOLD) as server:
+            pieces = downloads(server.url).fetch(f"{server.origin}/a")
+            assert next(pieces)
+            del pieces
             assert server.wait_until_closed()
 
     def test_memory_does_not_grow_with_the_file(self) -> None:
@@ -139,7 +166,7 @@ class TestCutShort:
             fetched(server.url, f"{server.origin}/a")
 
     def test_an_encoding_that_was_not_asked_for(self) -> None:
-        with serving(answer(200, b"?", Content_Encoding="br")) as server:
+        with serving(whole(b"?", Content_Encoding="br")) as server:
             with pytest.raises(NetworkError, match="encoded") as caught:
                 fetched(server.url, f"{server.origin}/a")
             assert server.wait_until_closed()
@@ -159,7 +186,7 @@ class TestTooLarge:
         "sent",
         [
             head(200, Connection="close") + b"x" * 1001,
-            answer(200, gzip.compress(bytes(50_000_000), 1), Content_Encoding="gzip"),
+            whole(gzip.compress(bytes(50_000_000), 1), Content_Encoding="gzip"),
         ],
     )
     def test_by_what_comes(self, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +197,7 @@ class TestTooLarge:
         assert not caught.value.retryable
 
     def test_a_bomb_is_unpacked_a_little_at_a_time(self) -> None:
-        with serving(answer(200, gzip.compress(bytes(100_000_000)), Content_Encoding="gzip")) as server:
+        with serving(whole(gzip.compress(bytes(100_000_000)), Content_Encoding="gzip")) as server:
             found = downloads(server.url)
             tracemalloc.start()
             try:
@@ -182,8 +209,177 @@ class TestTooLarge:
 
     def test_the_largest_that_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(policy, "MEDIA_CAP", 1000)
-        with serving(answer(200, b"x" * 1000)) as server:
+        with serving(whole(b"x" * 1000)) as server:
             assert len(fetched(server.url, f"{server.origin}/a")) == 1000
+
+
+class TestUnpacksToNothing:
+    """Each gzip member is whole and empty, and there is no end to them."""
+
+    @pytest.mark.parametrize("begun", [b"", gzip.compress(b"some of the file")], ids=["nothing", "little"])
+    def test_it_is_left_when_much_has_come_and_little_came_of_it(self, begun: bytes) -> None:
+        members = gzip.compress(b"") * 3000
+        sent = 0
+
+        def serve(taken: Taken) -> bool:
+            nonlocal sent
+            taken.send(head(200, Content_Encoding="gzip", Connection="close") + begun)
+            while True:
+                taken.send(members)
+                sent += len(members)
+
+        with UploadServer(serve) as server, pytest.raises(NetworkError, match="next to nothing") as caught:
+            fetched(server.url, f"{server.url}/a", max_retries=2)
+        assert (caught.value.code, caught.value.retryable) == ("too_large", False)
+        assert sent < 50_000_000
+        assert len(server.taken) == 1
+
+    def test_what_only_does_not_shrink_is_fetched(self) -> None:
+        content = random.Random(1).randbytes(3_000_000)
+        compressor = zlib.compressobj(wbits=31)
+        packed = [
+            compressor.compress(content[n : n + 20]) + compressor.flush(zlib.Z_SYNC_FLUSH)
+            for n in range(0, len(content), 20)
+        ]
+        sent = b"".join(packed) + compressor.flush()
+        assert len(sent) > 1.2 * len(content)
+        with serving(whole(sent, Content_Encoding="gzip")) as server:
+            assert fetched(server.url, f"{server.origin}/a") == content
+
+
+PAGE = b"<html><head><title>This link has expired</title></head></html>"
+
+
+class TestNoFile:
+    """Rule B16, for files: a good status alone makes none."""
+
+    @pytest.mark.parametrize(
+        ("content", "kind", "said"),
+        [
+            (PAGE, "text/html; charset=utf-8", r"answered 200 without the file \(text/html\): This link has expired$"),
+            (PAGE, "application/xhtml+xml", "This link has expired"),
+            (b'{"error": {"message": "the link is too old"}}', "application/json", "an error: the link is too old"),
+            (b'{"success": false, "message": "no"}', "application/problem+json", "answered an error: no"),
+            (b'{"url": "https://elsewhere"}', "Application/JSON", "without the file"),
+            (b"[" * 100_000, "text/json", "without the file"),
+            (b"", "text/html", "an empty body"),
+        ],
+    )
+    def test_a_page_and_json(self, content: bytes, kind: str, said: str) -> None:
+        with serving(whole(content, Content_Type=kind)) as server:
+            with pytest.raises(APIError, match=said) as caught:
+                fetched(server.url, f"{server.origin}/a{QUERY}", max_retries=2)
+            assert server.wait_until_closed()
+        assert len(server.requests) == 1
+        assert SECRET not in str(caught.value)
+
+    def test_an_error_in_it_is_the_one_that_it_says(self) -> None:
+        said = {"error": {"message": "too many", "code": "rate_limit_exceeded"}}
+        with serving(answer(200, said)) as server, pytest.raises(RateLimitError):
+            fetched(server.url, f"{server.origin}/a")
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            whole(b""),
+            whole(gzip.compress(b""), Content_Encoding="gzip"),
+            head(200, Content_Type="video/mp4", Transfer_Encoding="chunked") + chunked(),
+            head(200, Content_Type="video/mp4", Connection="close"),
+        ],
+        ids=["length", "gzip", "chunked", "close"],
+    )
+    def test_an_empty_body(self, sent: bytes) -> None:
+        with serving(sent, FIN) as server, pytest.raises(APIError, match=r"without the file.*an empty body") as caught:
+            fetched(server.url, f"{server.origin}/a", max_retries=2)
+        assert caught.value.code == "no_content"
+        assert len(server.requests) == 1
+
+
+class TestAgain:
+    """Until its first byte was handed out, a file is asked for again by the usual rules."""
+
+    BUSY = answer(503, {"detail": "busy"}, Retry_After="0")
+
+    @pytest.mark.parametrize(
+        "actions",
+        [
+            [BUSY],
+            [answer(429, {"detail": "slow down"}, Retry_After="0.1")],
+            [answer(502, b"bad gateway")],
+            [FIN],
+            [RST],
+            [b"HTTP/1.1 200 OK\r\nContent-Ty", FIN],
+            [head(200, Content_Length="256000"), FIN],
+            [head(200, Transfer_Encoding="chunked"), RST],
+            [head(200, Content_Length="256000"), HOLD],
+            [answer(200, {"error": {"type": "server_error"}})],
+        ],
+        ids=["503", "429", "502", "FIN", "RST", "half a head", "no body", "no chunk", "silence", "an error in it"],
+    )
+    def test_what_may_pass(self, actions: list[Action]) -> None:
+        with RawServer(lambda seen: [WHOLE] if seen.number else actions) as server:
+            assert fetched(server.url, f"{server.origin}/a{QUERY}", max_retries=1, timeout=0.5) == CONTENT
+        assert [seen.path for seen in server.requests] == [f"/a{QUERY}"] * 2
+
+    def test_from_the_url_of_the_answer_on(self) -> None:
+        def script(seen: Seen) -> list[Action]:
+            if seen.path == "/a":
+                return [head(302, Location="/signed", Content_Length="0")]
+            return [WHOLE] if seen.number == 3 else [self.BUSY]
+
+        with RawServer(script) as server:
+            assert fetched(server.url, f"{server.origin}/a", max_retries=1) == CONTENT
+        assert [seen.path for seen in server.requests] == ["/a", "/signed"] * 2
+
+    def test_as_often_as_max_retries_says(self) -> None:
+        with serving(self.BUSY) as server:
+            with pytest.raises(ServiceUnavailableError) as caught:
+                fetched(server.url, f"{server.origin}/a{QUERY}", max_retries=2)
+        assert len(server.requests) == 3
+        assert [(attempt.status, attempt.outcome) for attempt in caught.value.attempts] == [(503, "rejected")] * 3
+        assert [attempt.wait for attempt in caught.value.attempts] == [0, 0, None]
+
+    @pytest.mark.parametrize(
+        "actions",
+        [
+            [answer(404, {"detail": "gone"})],
+            [answer(403, {"detail": "expired"})],
+            [answer(503, {"detail": "busy"}, Retry_After="3600")],
+            [whole(b"?", Content_Encoding="br")],
+            [head(302, Location="https://127.0.0.1/a", Content_Length="0")],
+        ],
+        ids=["404", "403", "an hour", "encoding", "unsafe"],
+    )
+    def test_what_will_not_pass(self, actions: list[Action]) -> None:
+        with serving(*actions) as server, pytest.raises(IndoxRouterError):
+            fetched(server.url, f"{server.origin}/a", max_retries=2)
+        assert len(server.requests) == 1
+
+    def test_never_once_some_of_it_was_handed_out(self) -> None:
+        with serving(head(200, Content_Length="256001"), CONTENT, FIN) as server:
+            pieces = downloads(server.url, max_retries=2).fetch(f"{server.origin}/a")
+            assert next(pieces)
+            with pytest.raises(NetworkError) as caught:
+                list(pieces)
+        assert caught.value.code == "truncated"
+        assert len(server.requests) == 1
+
+    def test_not_past_the_deadline(self) -> None:
+        with serving(answer(503, {"detail": "busy"}, Retry_After="30")) as server:
+            started = time.monotonic()
+            with pytest.raises(ServiceUnavailableError):
+                fetched(server.url, f"{server.origin}/a", max_retries=2, deadline=1)
+            assert time.monotonic() - started < 1 + 0.5
+        assert len(server.requests) == 1
+
+    def test_where_nothing_listens_yet(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+            with pytest.raises(NetworkError) as caught:
+                fetched(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{port}/a", max_retries=1)
+        assert [attempt.outcome for attempt in caught.value.attempts] == ["not_sent"] * 2
+        assert (caught.value.attempts[0].wait or 0) >= 0.25
 
 
 class TestErrorAnswers:
@@ -248,7 +444,7 @@ class TestSecrets:
     @pytest.mark.parametrize(
         "actions",
         [[WHOLE], [answer(403, {"detail": f"not {SECRET}"})], [head(200, Content_Length="9"), b"x", FIN], [FIN],
-         [answer(200, b"?", Content_Encoding="br")], [head(302, Location=f"/a{QUERY}", Content_Length="0")],
+         [whole(b"?", Content_Encoding="br")], [head(302, Location=f"/a{QUERY}", Content_Length="0")],
          [head(302, Location=f"https://localhost/{QUERY}", Content_Length="0")]],
     )  # fmt: skip
     def test_the_query_stands_nowhere(self, actions: list[Action], caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ that: see `transports.guarded`). Its query may be what opens the file, and stand
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -17,17 +17,21 @@ from urllib3.util import parse_url
 from indoxrouter.config import Settings
 from indoxrouter.core import policy
 from indoxrouter.core.exchange import Limits, begin, read, target_of
-from indoxrouter.core.steps import Plan, close, read_next
-from indoxrouter.errors import APIError, IndoxRouterError, NetworkError, ValidationError
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.steps import Plan, close, read_next, sleep
+from indoxrouter.errors import APIError, Attempt, IndoxRouterError, NetworkError, Outcome, ValidationError
 from indoxrouter.wire.encoding import Decoder
-from indoxrouter.wire.failures import Origin, from_reply
-from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply
+from indoxrouter.wire.failures import Origin, from_body, from_reply, is_error, unusable
+from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request
 
 IDLE = 60.0
 """Seconds to wait for an answer, then for more of it, where no timeout is set."""
 REDIRECTS = 5
 _BITE = 2**12
 """Packed bytes that are decoded at a time: a thousandfold may come out of them."""
+_SPARE = 2**20
+"""Packed bytes that may come to nothing, as headers and flushes do; twice the unpacked ones may beside them."""
+_REQUEST = Request("file", "GET", ())
 _HEADERS = {**COMMON_HEADERS, "Accept": "*/*"}
 _MOVED = (301, 302, 303, 307, 308)
 
@@ -46,48 +50,62 @@ class Place(NamedTuple):
 
 
 class Download:
-    """One file: `opened`, then `more` until there is none."""
+    """One file: `opened`, then `more` until there is none.
 
-    def __init__(self, url: str, settings: Settings, now: Callable[[], float], wall: float) -> None:
+    The timeout bounds each wait, for an answer and then for more of it; only a deadline bounds them all, so
+    without one a file may drip in for as long as it likes.
+    """
+
+    def __init__(self, url: str, settings: Settings, clock: Clock) -> None:
         self._home = Place.of(_normal(settings.base_url))
-        self._url = self._checked(url)
+        self._start = self._url = self._checked(_absolute(url, settings.base_url))
         self._decoder: Decoder
-        self._undecoded = b""
+        self._undecoded = self._first = b""
+        self._came = self._unpacked = 0
+        self._retries = settings.max_retries
         self._idle = settings.timeout or IDLE
         self._connect = min(settings.timeout or policy.CONNECT, policy.CONNECT)
-        self._deadline = None if settings.deadline is None else now() + settings.deadline
-        self._now = now
-        self._wall = wall
+        self._deadline = None if settings.deadline is None else clock.now() + settings.deadline
+        self._clock = clock
 
     def at_home(self, url: str) -> bool:
         """Whether it is at the base URL's own origin, which may be on any network."""
         return Place.of(url) == self._home
 
     def opened(self) -> Plan[Reply]:
-        """The head of the answer that has the file; redirects are followed, each checked as the first URL."""
-        for _ in range(REDIRECTS + 1):
-            request = HttpRequest("GET", self._url, _HEADERS)
-            limits = self._limits()
-            reply = yield from begin(request, limits)
-            if reply.status not in _MOVED or "location" not in reply.headers:
-                return (yield from self._good(request, reply, limits))
-            yield from close(reply)
-            self._url = self._checked(_as_text(reply.headers["location"]), self._url)
-        raise APIError(
-            f"{target_of(request)}: more than {REDIRECTS} redirects",
-            status_code=reply.status,
-            code="too_many_redirects",
-            outcome="rejected",
-        )
+        """The answer that has the file, once the first of it has come; until then it is asked for again."""
+        attempts: list[Attempt] = []
+        while True:
+            started = self._clock.now()
+            try:
+                return (yield from self._begun())
+            except IndoxRouterError as error:
+                failure = error
+            seconds, outcome = self._clock.now() - started, failure.outcome or "unknown"
+            wait = self._wait_before(len(attempts), failure)
+            why = failure.code or type(failure).__name__
+            attempts.append(Attempt(None, failure.status_code, outcome, seconds, wait, why))
+            if wait is None:
+                failure.attempts = tuple(attempts)
+                raise failure
+            yield from sleep(wait)
 
     def more(self, reply: Reply) -> Plan[bytes]:
         """The next bytes of the file; b"" at its end, which is there only if all of it came."""
+        if first := self._first:
+            self._first = b""
+            return first
         limits = self._limits()
         try:
             while data := self._undecoded or (yield from read_next(reply, limits.until)):
                 bite = _BITE if "content-encoding" in reply.headers else len(data)
                 self._undecoded = data[bite:]
-                if decoded := self._decoder.feed(data[:bite]):
+                decoded = self._decoder.feed(data[:bite])
+                self._came += len(data[:bite])
+                self._unpacked += len(decoded)
+                if self._came > 2 * self._unpacked + _SPARE:
+                    raise NetworkError("what comes unpacks to next to nothing", code="too_large", outcome="unknown")
+                if decoded:
                     return decoded
             self._decoder.finish()
         except NetworkError as error:
@@ -98,20 +116,48 @@ class Download:
             failure.code = "truncated"
         raise limits.explain(failure, f"GET {_shown(self._url)}")
 
-    def _good(self, request: HttpRequest, reply: Reply, limits: Limits) -> Plan[Reply]:
-        """The reply, if it has the file, and it is not too large."""
-        target = target_of(request)
-        if 200 < reply.status < 300:
+    def _begun(self) -> Plan[Reply]:
+        """The answer, and its first bytes put by."""
+        self._url = self._start
+        reply = yield from self._found()
+        self._first = yield from self.more(reply)
+        if not self._first:
+            empty = unusable(self._origin(f"GET {_shown(self._url)}"), reply.status, reply.headers, b"", "the file")
+            empty.code = "no_content"
+            raise empty
+        return reply
+
+    def _found(self) -> Plan[Reply]:
+        """The head of the answer that has the file; redirects are followed, each checked as the first URL."""
+        for _ in range(REDIRECTS + 1):
+            request = HttpRequest("GET", self._url, _HEADERS)
+            limits = self._limits()
+            reply = yield from begin(request, limits)
+            if reply.status not in _MOVED or "location" not in reply.headers:
+                return (yield from self._good(target_of(request), reply, limits))
             yield from close(reply)
-            raise APIError(
-                f"{target} answered {reply.status}, not the file", status_code=reply.status, outcome="unknown"
-            )
+            self._url = self._checked(_as_text(reply.headers["location"]), self._url)
+        raise APIError(
+            f"{target_of(request)}: more than {REDIRECTS} redirects",
+            status_code=reply.status,
+            code="too_many_redirects",
+            outcome="rejected",
+        )
+
+    def _good(self, target: str, reply: Reply, limits: Limits) -> Plan[Reply]:
+        """The reply, if it has the file, and it is not too large."""
+        if 200 < reply.status < 400:
+            yield from close(reply)
+            outcome: Outcome = "unknown" if reply.status < 300 else "rejected"
+            raise APIError(f"{target} answered {reply.status}, not the file", status_code=reply.status, outcome=outcome)
+        origin = self._origin(target)
         if reply.status != 200:
-            query = urlsplit(self._url).query
-            origin = Origin(target, None, lambda: [query, *_values(query)], self._wall)
             raise from_reply(origin, reply.status, reply.headers, (yield from read(reply, limits, target)))
+        if _is_page(reply.headers.get("content-type", "")):
+            raise _no_file(origin, reply, (yield from read(reply, limits, target)))
         try:
             self._decoder = Decoder(reply.headers.get("content-encoding"), policy.MEDIA_CAP)
+            self._undecoded, self._came, self._unpacked = b"", 0, 0
             length = reply.headers.get("content-length", "")
             if length.isdecimal() and int(length[:20]) > policy.MEDIA_CAP:
                 raise NetworkError("the answer is larger than the client accepts", code="too_large", outcome="unknown")
@@ -121,6 +167,15 @@ class Download:
             return reply
         yield from close(reply)
         raise limits.explain(failure, target)
+
+    def _wait_before(self, retry: int, error: IndoxRouterError) -> float | None:
+        """Seconds to wait before it is asked for again; None: it is not."""
+        if retry >= self._retries or not policy.may_repeat(_REQUEST, error, repeated=False, opted_in=False):
+            return None
+        wait = policy.wait_before_retry(retry, error, self._clock.random())
+        if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
+            return None
+        return wait
 
     def _checked(self, given: str, came_from: str | None = None) -> str:
         """The URL in its normal form. Raises ValidationError where it is not to be fetched."""
@@ -137,9 +192,41 @@ class Download:
         return url
 
     def _limits(self) -> Limits:
-        until = self._now() + self._idle
+        until = self._clock.now() + self._idle
         until = until if self._deadline is None else min(until, self._deadline)
-        return Limits(until, min(self._connect, max(until - self._now(), 0.001)), self._deadline)
+        return Limits(until, min(self._connect, max(until - self._clock.now(), 0.001)), self._deadline)
+
+    def _origin(self, target: str) -> Origin:
+        query = urlsplit(self._url).query
+        return Origin(target, None, lambda: [query, *_values(query)], self._clock.wall())
+
+
+def _is_page(content_type: str) -> bool:
+    """Whether it is what servers write in a file's place, rather than images, sound or film."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in ("text/html", "application/xhtml+xml") or kind.endswith(("/json", "+json"))
+
+
+def _no_file(origin: Origin, reply: Reply, content: bytes) -> APIError:
+    """The error that a page or JSON with a good status is."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        body = None
+    if isinstance(body, dict) and is_error(body):
+        return from_body(origin, None, reply.headers, body)
+    return unusable(origin, reply.status, reply.headers, content, "the file")
+
+
+def _absolute(url: str, base_url: str) -> str:
+    """A URL that names a path alone is one of base_url's host."""
+    try:
+        written = url.strip()
+        parts = urlsplit(written)
+        relative = not parts.scheme and (parts.path or parts.netloc) and written.isprintable()
+        return urljoin(urljoin(base_url, "/"), written) if relative else url
+    except (ValueError, AttributeError, TypeError):
+        return url  # and is refused as it is
 
 
 def _normal(url: str, base: str | None = None) -> str:
@@ -169,7 +256,7 @@ def _shown(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
         return f"{parts.hostname}{parts.path}"[:300]
-    return f"a URL of the scheme {parts.scheme[:20]!r}"
+    return f"a URL of the scheme {parts.scheme[:20]!r}" if parts.scheme else "an empty or broken URL"
 
 
 def _values(query: str) -> list[str]:

@@ -153,13 +153,15 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
     return error
 
 
-def unusable(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
-    """The exception for a 2xx answer that is HTML, text or empty where JSON is due."""
+def unusable(
+    origin: Origin, status: int, headers: Mapping[str, str], content: bytes, due: str = "usable JSON"
+) -> APIError:
+    """The exception for a 2xx answer that is HTML, text or empty where something else is due."""
     shown = content.decode("utf-8", "replace").strip()
     kind = clean(headers.get("content-type", "no content type").split(";")[0], origin.secrets(), 100)
     text = clean(_title(shown) or shown, origin.secrets(), 200) or "an empty body"
     return APIError(
-        f"{origin.target} answered {status} without usable JSON ({kind}): {text}",
+        f"{origin.target} answered {status} without {due} ({kind}): {text}",
         status_code=status,
         request_id=_short(request_id_in(headers), origin),
         details=shown,
