@@ -56,13 +56,22 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def run(cell: Cell, server: FaultServer, pulse: Pulse) -> list[str]:
+    """What is wrong with how the cell goes; where it may be for lack of time, it goes again."""
+    for _ in range(5):
+        one = await _run(cell, server, pulse)
+        if one.problems or not one.untimely:
+            break
+    return one.problems + one.untimely
+
+
+async def _run(cell: Cell, server: FaultServer, pulse: Pulse) -> Run:
     case, open_door = _corner(cell, server)
     secrets = Secrets(case.name)
     case.secrets = {"access": secrets("access token"), "refresh": secrets("refresh token"), "cookie": secrets("cookie")}
     client = (AsyncClient if cell.asynchronous else Client)(
         secrets("api key"),
         case.url,
-        max_retries=1,
+        max_retries=cell.retries,
         timeout=20,
         verify=False,  # all is plain here, and reading certificates for each client would take most of the time
         auth="key" if cell.fault.refuses or cell.fault.door else "login",
@@ -76,7 +85,7 @@ async def run(cell: Cell, server: FaultServer, pulse: Pulse) -> list[str]:
     finally:
         await settled(client.close())
     one.problems += [f"{cell}: {problem}" for problem in case.log]
-    return one.problems
+    return one
 
 
 async def _go(one: Run, server: FaultServer, pulse: Pulse, open_door: Callable[[], None] | None) -> None:
@@ -99,9 +108,9 @@ async def _go(one: Run, server: FaultServer, pulse: Pulse, open_door: Callable[[
     with pulse.watching() as stall:
         await _call(one, nonce, **_limits(cell))
     one.seconds, one.stall = time.monotonic() - begun, stall.seconds
-    due = list(courses(cell.method, cell.verdicts, times, 1))
+    due = list(courses(cell.method, cell.verdicts, times, cell.retries))
     if cell.once and cell.fault.refuses:
-        due += courses(cell.method, (RIGHT,), 1, 1)  # on a busy machine the first try may come after that moment
+        due += courses(cell.method, (RIGHT,), 1, 1)  # where a busy machine came to its first try after that moment
     judge(one, nonce, case.requests[before:], due, server)
     case.arm(0)
     if open_door is not None:

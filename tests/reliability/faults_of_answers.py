@@ -91,7 +91,7 @@ def _missing(method: Method) -> Verdict:
     return Verdict(ModelNotFoundError if method.paid else APIError, "rejected", status=404)
 
 
-STATUSES = [
+REFUSED = [
     Fault("400-detail", answered(400, detail), rejected(InvalidParametersError, 400)),
     Fault("400-code", answered(400, {"error": {"message": "m", "code": "context_length_exceeded"}}),
           rejected(ContextWindowExceededError, 400)),
@@ -112,6 +112,10 @@ STATUSES = [
     Fault("418", answered(418, detail), rejected(APIError, 418)),
     Fault("422", answered(422, _problems), rejected(ValidationError, 422)),
     Fault("425", answered(425, detail), rejected(APIError, 425, again=True)),
+    Fault("400-with-a-hint-to-retry", answered(400, detail, X_Should_Retry="true"),
+          rejected(InvalidParametersError, 400)),
+]  # fmt: skip
+FAILED = [
     Fault("500-detail", answered(500, detail, charged=True), failed(500)),
     Fault("500-html", answered(500, _page, charged=True, Content_Type="text/html"), failed(500)),
     Fault("500-empty", answered(500, b"", charged=True), failed(500)),
@@ -121,8 +125,6 @@ STATUSES = [
     Fault("504", answered(504, _page, charged=True, Content_Type="text/html"), failed(504)),
     Fault("529", answered(529, _like_openai), rejected(ServiceUnavailableError, 529, again=True)),
     Fault("599", answered(599, None, charged=True), failed(599)),
-    Fault("400-with-a-hint-to-retry", answered(400, detail, X_Should_Retry="true"),
-          rejected(InvalidParametersError, 400)),
     Fault("503-with-a-hint-not-to", answered(503, detail, X_Should_Retry="false"),
           rejected(ServiceUnavailableError, 503)),
 ]  # fmt: skip
@@ -163,9 +165,9 @@ def _for(whole: Judge, models: Verdict, usage: Verdict) -> Judge:
     return judge
 
 
-def _or_words(verdict: Verdict) -> Judge:
-    """Plain text may be a transcript."""
-    return lambda method: _EMPTY if method.name == "transcribe" else verdict
+def _or_words(method: Method) -> tuple[Verdict, ...]:
+    """A string in JSON may be a transcript."""
+    return (_EMPTY,) if method.name == "transcribe" else (_NOT_UNDERSTOOD, _UNUSABLE)
 
 
 _ODD = always(_NOT_UNDERSTOOD)
@@ -173,13 +175,13 @@ _ODD = always(_NOT_UNDERSTOOD)
 ODD_BODIES = [
     Fault("200-html", answered(200, _page, charged=True, Content_Type="text/html"), always(_UNUSABLE)),
     Fault("200-html-called-json", answered(200, _page, charged=True), always(_UNUSABLE)),
-    Fault("200-text", answered(200, b"OK", charged=True, Content_Type="text/plain"), _or_words(_UNUSABLE)),
+    Fault("200-text", answered(200, b"OK", charged=True, Content_Type="text/plain"), always(_UNUSABLE)),
     Fault("200-empty", answered(200, b"", charged=True), always(_UNUSABLE)),
     Fault("200-empty-html", answered(200, b"", charged=True, Content_Type="text/html"), always(_UNUSABLE)),
     Fault("204", answered(204, b"", charged=True), always(replace(_UNUSABLE, status=204))),
     Fault("200-null", answered(200, b"null", charged=True), always(_NOT_UNDERSTOOD, _UNUSABLE)),
     Fault("200-number", answered(200, b"42", charged=True), always(_NOT_UNDERSTOOD, _UNUSABLE)),
-    Fault("200-string", answered(200, b'"fine"', charged=True), always(_NOT_UNDERSTOOD, _UNUSABLE)),
+    Fault("200-string", answered(200, b'"fine"', charged=True), _or_words),
     Fault("200-list", answered(200, b"[]", charged=True), _for(_ODD, models=_EMPTY, usage=_NOT_UNDERSTOOD)),
     Fault("200-object", answered(200, b"{}", charged=True), _for(_ODD, models=_EMPTY, usage=_EMPTY)),
     Fault("200-json-cut", answered(200, b'{"data": "fi', charged=True), always(CUT)),

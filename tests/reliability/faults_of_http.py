@@ -208,7 +208,7 @@ def _by_form_or_unread(whole: Verdict, *stream: Verdict) -> Judge:
     return lambda method: (*stream, NO_ANSWER) if method.stream else (whole, NO_ANSWER)
 
 
-BODIES = [
+CUT_BODIES = [
     *(
         Fault(
             f"{name}-by-{end.value}",
@@ -218,6 +218,8 @@ BODIES = [
         for name, make in _CUTS
         for end in (FIN, RST)
     ),
+]
+LYING_BODIES = [
     Fault("last-byte-missing", told(lambda good: good.sized()[:-1], FIN), _DONE_SEEN),
     Fault("length-too-long-by-ten", told(lambda good: good.sized(off=10), FIN), _DONE_SEEN),
     Fault("last-chunk-missing", told(lambda good: good.chunked(last=False), FIN), _DONE_SEEN),
@@ -227,10 +229,10 @@ BODIES = [
           _by_form_or_unread(CUT, CUT_MIDWAY)),
     Fault("gzip-that-is-none", told(lambda good: good.sized(Content_Encoding="gzip")), by_form(CUT, CUT_STREAM)),
     Fault("encoding-unknown", told(lambda good: good.sized(Content_Encoding="br")),
-          by_form(BROKEN, BROKEN)),
+          always(BROKEN)),
     Fault("gzip-bomb", told(packed("gzip", lambda _: bomb(_TOO_LARGE))),
           by_form(BROKEN, replace(BROKEN, error=StreamError)),
-          methods=lambda method: method.name in ("chat", "chat-stream", "models")),
+          methods=lambda method: method.method == "chat"),
     *(
         Fault(f"chunk-size-{name}", told(_odd_chunk(size), FIN), _by_form_or_unread(CUT, CUT_STREAM, RIGHT))
         for name, size in (("of-letters", b"zz"), ("empty", b""), ("negative", b"-5"))
@@ -242,7 +244,6 @@ BODIES = [
         for name, length in (("of-letters", "many"), ("negative", "-5"), ("two-of-them", "40\r\nContent-Length: 41"))
     ),
 ]  # fmt: skip
-"""Bodies that are cut, or whose framing lies."""
 
 HANGS = [
     replace(fault, hangs=True)

@@ -20,6 +20,8 @@ TIMEOUT = 0.5
 AMPLE = 15.0
 """Seconds for a call that ends by itself."""
 MARGIN = 0.5
+BUSY = 0.1
+"""Seconds that a cell is kept waiting by the machine, from which on it is worth another try."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Cell:
     asynchronous: bool
     once: bool
     """Whether only the first request meets the fault."""
+
+    @property
+    def retries(self) -> int:
+        """Two where the rules allow but one: a paid call that may have been carried out."""
+        return 2 if self.method.paid and any(one.outcome == "unknown" for one in self.verdicts) else 1
 
     def __str__(self) -> str:
         parts = (self.fault.name, self.method.name, "reused" if self.reused else "new")
@@ -46,21 +53,26 @@ class Run:
     case: Case
     secrets: Secrets
     problems: list[str] = field(default_factory=list)
+    untimely: list[str] = field(default_factory=list)
+    """Problems that a machine too busy to keep limits of less than a second may have made."""
     answer: Any = None
     error: BaseException | None = None
     stream: Any = None
     seconds: float = 0.0
     stall: float = 0.0
 
-    def expect(self, true: object, problem: str) -> None:
+    def expect(self, true: object, problem: str, *, in_time: bool = False) -> None:
+        """Whether limits kept `in_time` decide it."""
         if not true:
-            self.problems.append(f"{self.cell}: {problem}")
+            kept = self.untimely if in_time and self.cell.fault.hangs and self.stall > BUSY else self.problems
+            kept.append(f"{self.cell}: {problem}")
 
 
 def judge(one: Run, nonce: str, seen: list[Any], dues: list[Course], server: FaultServer) -> None:
     cell, error = one.cell, one.error
     limit = DEADLINE if cell.fault.hangs and not cell.once else AMPLE
-    one.expect(one.seconds <= limit + MARGIN + one.stall, f"took {one.seconds:.2f} s with a deadline of {limit} s")
+    in_time = one.seconds <= limit + MARGIN + one.stall
+    one.expect(in_time, f"took {one.seconds:.2f} s with a deadline of {limit} s", in_time=True)
     if isinstance(error, IndoxRouterError):
         one.problems += [f"{cell}: leaked in {leak}" for leak in leaks_of(error)]
     if one.stream is not None:
@@ -68,7 +80,7 @@ def judge(one: Run, nonce: str, seen: list[Any], dues: list[Course], server: Fau
     got = _as_course(one)
     known = got[2] is not None
     expected = [_told(due, known) for due in dues]
-    one.expect(got in expected, f"went {got} ({error}), but due was {expected[0]}")
+    one.expect(got in expected, f"went {got} ({error}), but due was {expected[0]}", in_time=True)
     if error is None:
         due = cell.method.due(one.secrets, nonce)
         if not any(due.last.empty for due in dues):
@@ -76,7 +88,9 @@ def judge(one: Run, nonce: str, seen: list[Any], dues: list[Course], server: Fau
     elif isinstance(error, IndoxRouterError):
         _judge_error(one, error, {item.headers.get("x-client-request-id") for item in seen})
     attempts = {len(got[2])} if known else {len(due.outcomes) for due in dues}
-    one.problems += [f"{cell}: {problem}" for problem in _charges(one, seen, attempts, server)]
+    if not (cell.fault.refuses or cell.fault.door):
+        one.expect(len(seen) in attempts, f"{len(seen)} requests arrived for {attempts} attempts", in_time=True)
+    one.problems += [f"{cell}: {problem}" for problem in _charges(one, seen, server)]
 
 
 def _told(due: Course, known: bool) -> tuple[Any, ...]:
@@ -119,11 +133,9 @@ def _judge_error(one: Run, error: IndoxRouterError, sent_ids: set[Any]) -> None:
         one.expect(not error.retryable, "a stream that had begun can't be repeated")
 
 
-def _charges(one: Run, seen: list[Any], attempts: set[int], server: FaultServer) -> Iterator[str]:
+def _charges(one: Run, seen: list[Any], server: FaultServer) -> Iterator[str]:
     """Nothing is sent again that must not be, nor under another key."""
-    cell, method = one.cell, one.cell.method
-    if not (cell.fault.refuses or cell.fault.door) and len(seen) not in attempts:
-        yield f"{len(seen)} requests arrived for {attempts} attempts"
+    method = one.cell.method
     if not method.paid:
         return
     keys = {item.headers.get("idempotency-key") for item in seen}
