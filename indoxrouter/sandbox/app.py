@@ -79,7 +79,7 @@ class App:
         scope["call"], scope["app"] = call, self
         controls = scope["path"].startswith(control.PREFIX)
         if not controls:
-            self.counters.enter(call.path)
+            self.counters.enter(call.path or "/")
             call.on_end = self.counters.leave
         try:
             await self._serve(call, controls, scope, receive, send)
@@ -140,10 +140,10 @@ class App:
         return fault
 
     def _call(self, path: str, origin: str) -> Call:
-        if path.startswith(OPENAI_PREFIX + "/"):
+        if f"{path}/".startswith(OPENAI_PREFIX + "/"):
             return Call(path[len(OPENAI_PREFIX) :].strip("/"), origin, self._openai_errors)
         for prefix in self._prefixes:
-            if path.startswith(prefix + "/"):
+            if f"{path}/".startswith(prefix + "/"):
                 return Call(path[len(prefix) :].strip("/"), origin)
         return Call(path.strip("/"), origin)
 

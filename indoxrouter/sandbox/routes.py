@@ -14,6 +14,7 @@ from indoxrouter.sandbox.auth import Tokens
 from indoxrouter.sandbox.call import Call
 from indoxrouter.sandbox.control import Control
 from indoxrouter.sandbox.generations import Generations
+from indoxrouter.sandbox.greeting import greet
 from indoxrouter.sandbox.keyring import Key
 from indoxrouter.sandbox.logins import Logins
 from indoxrouter.sandbox.models import Models
@@ -73,22 +74,24 @@ def hosted(settings: Settings, tokens: Tokens, endpoints: Hosted) -> list[BaseRo
         unknown.append(("POST", "auth/refresh", logins.refresh))
     table = [(method, path, _answered(endpoint)) for method, path, endpoint in unknown]
     table += [(method, path, _checked(endpoint, tokens.check)) for method, path, endpoint in known]
-    return [
-        Route(f"{prefix}/{path}", endpoint, methods=[method])
-        for prefix in settings.prefixes
-        for method, path, endpoint in table
-    ]
+    return [route for prefix in settings.prefixes for route in _below(prefix, table)]
 
 
 def openai(door: OpenAIDoor) -> list[BaseRoute]:
-    return [
-        Route(f"{OPENAI_PREFIX}/{path}", _checked(endpoint, door.check), methods=[method])
-        for method, path, endpoint in door.endpoints
-    ]
+    return _below(
+        OPENAI_PREFIX,
+        [(method, path, _checked(endpoint, door.check)) for method, path, endpoint in door.endpoints],
+    )
 
 
 def controls(endpoints: Control) -> list[BaseRoute]:
     return [Route(control.PREFIX + path, endpoint, methods=methods) for methods, path, endpoint in endpoints.endpoints]
+
+
+def _below(prefix: str, table: list[Row]) -> list[BaseRoute]:
+    """The endpoints below a prefix, and the greeting at the prefix itself."""
+    routes = [Route(f"{prefix}/{path}", endpoint, methods=[method]) for method, path, endpoint in table]
+    return [*(Route(base, _answered(greet), methods=["GET"]) for base in (prefix, prefix + "/")), *routes]
 
 
 def _checked(endpoint: Endpoint, check: Callable[[str | None], Key | None]) -> Endpoint:
