@@ -150,11 +150,13 @@ class _Source:
             self.close()  # what follows on such a connection is not known
 
     def close(self) -> None:
-        held = self.response.connection is not None
+        connection = self.response.connection
         with contextlib.suppress(RuntimeError):  # its event loop may have ended, and the connection with it
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()  # over TLS, it would wait for the other side's farewell
             self.response.close()
         if self.body is not None:
-            self.body.abort() if held else self.body.let_go()
+            self.body.let_go() if connection is None else self.body.abort()
 
 
 async def _opened(outgoing: Outgoing, until: float) -> None:
