@@ -22,9 +22,9 @@ WAITING = 256
 class Aside:
     """Sends them in threads of its own, for both clients: an event loop may end before they are sent.
 
-    Their connections are their own too, which closing the client leaves alone.
-    The threads end with their work. They are no daemons: a script that leaves a stream and ends
-    waits for them, at most the seconds that each request was given.
+    Their connections are their own too, which closing the client leaves alone: they end with the threads,
+    and the threads with their work. They are no daemons: a script that leaves streams and ends waits for
+    them, about as long as the last request was given. What was not begun by then is dropped.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,7 +39,7 @@ class Aside:
             if len(self._waiting) >= WAITING:
                 log.warning("%s %s is not sent: too many wait already", request.method, request.path)
                 return
-            self._waiting.append((request, seconds))
+            self._waiting.append((request, time.monotonic() + seconds))
             if self._workers >= WORKERS:
                 return
             self._workers += 1
@@ -50,22 +50,37 @@ class Aside:
                 self._workers -= 1
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._workers -= 1
-                    return
-                request, seconds = self._waiting.popleft()
+        while (work := self._next()) is not None:
+            request, until = work
+            if time.monotonic() >= until:
+                log.info("%s %s is not sent: those before it took too long", request.method, request.path)
+                continue
             with contextlib.suppress(IndoxRouterError):
-                self._carry_out(request, time.monotonic() + seconds)
+                _carry_out(self._shared_transport(), request, until)
 
-    def _carry_out(self, request: HttpRequest, until: float) -> None:
-        if (transport := self._transport) is None:
-            transport = self._transport = Transport(self._settings)
-        reply = transport.send(request, until, until - time.monotonic())
-        log.debug("%s %s: %s", request.method, request.path, reply.status)
-        try:
-            while transport.next(reply, until):
-                pass  # read to its end, so that the connection can be used again
-        finally:
-            transport.close_reply(reply)
+    def _next(self) -> tuple[HttpRequest, float] | None:
+        """A request, and when it is late; where there is none, the last worker closes the connections."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._workers -= 1
+            if self._workers or self._transport is None:
+                return None
+            ended, self._transport = self._transport, None
+        ended.close()
+        return None
+
+    def _shared_transport(self) -> Transport:
+        with self._lock:
+            self._transport = self._transport or Transport(self._settings)
+            return self._transport
+
+
+def _carry_out(transport: Transport, request: HttpRequest, until: float) -> None:
+    reply = transport.send(request, until, until - time.monotonic())
+    log.debug("%s %s: %s", request.method, request.path, reply.status)
+    try:
+        while transport.next(reply, until):
+            pass  # read to its end, so that the connection can be used again
+    finally:
+        transport.close_reply(reply)
