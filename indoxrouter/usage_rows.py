@@ -245,7 +245,8 @@ def _write(file: IO[str], lines: str) -> None:
             f'the file can\'t hold every letter as {error.encoding}: open it with encoding="utf-8"'
         ) from None
     except (OSError, ValueError) as error:  # it is closed, not open for writing, or its disk is full
-        raise ValidationError(f"can't write to the file: {getattr(error, 'strerror', None) or error}"[:300]) from None
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ValidationError(f"can't write to the file: {reason}"[:300]) from None
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

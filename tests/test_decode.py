@@ -499,7 +499,7 @@ class TestCatalogue:
         assert report.total_tokens == {"input": None, "output": None, "total": 7}
         assert report["current_period"] == period
         assert "days" not in report
-        nothings: list[Any] = [None, [], "x", {}]
+        nothings: list[Any] = [None, [], "x", {}, {"total_cost": None}]
         for nothing in nothings:
             assert set(catalogue.usage_report(result({"current_period": nothing}))) == {"current_period"}
 

@@ -189,7 +189,7 @@ def usage_report(result: Result) -> UsageReport:
             report[name] = report[old]
     period = mapping(report.get("current_period"))
     for name in ("total_requests", "total_cost", "remaining_credits", "total_tokens"):
-        if report.get(name) is None and name in period:
+        if report.get(name) is None and period.get(name) is not None:
             report[name] = period[name]
     if (total := number(report.get("total_tokens"))) is not None:
         report["total_tokens"] = {"input": None, "output": None, "total": total}
