@@ -8,6 +8,7 @@ that: see `transports.guarded`). Its query may be what opens the file, and stand
 from __future__ import annotations
 
 import json
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -232,8 +233,11 @@ def _absolute(url: str, base_url: str) -> str:
 def _normal(url: str, base: str | None = None) -> str:
     """As urllib3 writes it: percent-encoded, lower case, without dots in the path; no fragment."""
     try:
-        found = parse_url(url.strip() if base is None else urljoin(base, url.strip()))
+        written = url.strip() if base is None else urljoin(base, url.strip())
+        found = parse_url(written)
         Place.of(found.url)  # raises where the port is none
+        if re.search(r"[\x00-\x20\x7f]", found.host or ""):  # urllib3 before 2.8 lets such a host pass
+            raise LocationParseError(written)
     except (LocationParseError, ValueError, AttributeError, TypeError):
         raise ValidationError("what the answer names as a URL is none", code="unsafe_url", outcome="not_sent") from None
     return found._replace(fragment=None).url
