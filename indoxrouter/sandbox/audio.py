@@ -18,6 +18,11 @@ from indoxrouter.sandbox.transcript import Transcript
 
 PLAIN = "text/plain; charset=utf-8"
 TASKS = {"transcriptions": "transcribe", "translations": "translate"}
+VOICES = (
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+)
+_FILES = "flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav, webm, aac"
 _LONGEST = 4096  # characters of a speech
 _LARGEST = 25 << 20  # bytes of an audio file
 
@@ -42,8 +47,12 @@ class Speech:
         if not 0.25 <= speed <= 4:
             raise refused(f"speed must be from 0.25 to 4, not {speed}.", "speed")
         if form not in ("wav", "pcm"):
-            raise refused(f"response_format cannot be {form}: the sandbox makes wav and pcm.", "response_format")
-        voice = "\n".join(filter(None, [body.get("voice") or "alloy", body.get("instructions")]))
+            message = f"response_format cannot be {form}: this sandbox makes wav and pcm only;"
+            raise refused(f"{message} a real router also makes mp3, opus, aac and flac.", "response_format")
+        voice = "alloy" if body.get("voice") is None else body["voice"]
+        if voice not in VOICES:
+            raise refused(f"voice must be one of {', '.join(VOICES)}, not {voice}.", "voice")
+        voice = "\n".join(filter(None, [voice, body.get("instructions")]))
         return cls(model, text, voice, speed, form, bool(body.get("byok_api_key")))
 
     @property
@@ -74,7 +83,9 @@ class Recording:
             return cls(content, fields, uploads.fingerprint(fields, file.filename, content))
 
     def transcript(self, task: str) -> Transcript:
-        """What is heard in it; a translation is into English."""
+        """What is heard in it, if it is audio; a translation is into English."""
+        if not sound.is_audio(self.content):
+            raise refused(f"Invalid file format. Supported formats: {_FILES}.", "file")
         audio = Sound.of(self.content)
         language = None if task == "translate" else self.fields.get("language")
         return Transcript(self._text(audio), audio.seconds, language or "english", task)
@@ -84,6 +95,12 @@ class Recording:
             return audio.phrase
         mark, size = blake2b(self.content, digest_size=4).hexdigest(), len(self.content)
         return f"Sandbox transcript {mark}: nobody listened to these {size} bytes, for this is not a model."
+
+
+def check_granularities(granularities: Any, form: str) -> None:
+    if granularities and form != "verbose_json":
+        message = f"timestamp_granularities need the response_format verbose_json, not {form}."
+        raise refused(message, "timestamp_granularities")
 
 
 def bill(model: Model, transcript: Transcript, *, byok: bool = False) -> Bill:

@@ -43,6 +43,12 @@ def positive(value: Any, loc: Location) -> Iterator[Problem]:
         yield loc, "Input should be greater than or equal to 1", "greater_than_equal"
 
 
+def filled(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from string(value, loc)
+    if isinstance(value, str) and not value.strip():
+        yield loc, "String should have at least 1 character", "string_too_short"
+
+
 def some(value: Any, loc: Location) -> Iterator[Problem]:
     yield from array(value, loc)
     if value == []:
@@ -111,8 +117,8 @@ FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
     "chat/completions": ({"model": string, "messages": messages}, _SAMPLING),
     "completions": ({"model": string, "prompt": string}, _SAMPLING),
     "embeddings": ({"model": string, "text": strings}, _COMMON),
-    "images/generations": ({"model": string, "prompt": string}, _IMAGE),
-    "videos/generations": ({"model": string, "prompt": string}, _VIDEO),
+    "images/generations": ({"model": string, "prompt": filled}, _IMAGE),
+    "videos/generations": ({"model": string, "prompt": filled}, _VIDEO),
     "audio/tts/generations": (SPEECH, _COMMON | MANNER),
     "auth/token": ({"api_key": string}, {}),
 }

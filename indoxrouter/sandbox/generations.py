@@ -71,9 +71,9 @@ class Generations:
         return self._finish(slot, reply.bill(), call, self._shape(reply))
 
     def _illustrated(self, model: Model, choices: list[Choice], prompt: str, body: Body, origin: str) -> list[Choice]:
-        """The choices, each text with an image if the model draws or images are asked for."""
+        """The choices, each text with an image if the model draws, unless text alone is asked for."""
         params = _params(body)
-        if not model.draws and "image" not in (params.get("modalities") or ()):
+        if not model.draws or "image" not in (params.get("modalities") or ("image",)):
             return choices
         limit = params.get("max_completion_tokens") or params.get("max_tokens")
         illustrated = []

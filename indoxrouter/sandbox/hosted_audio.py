@@ -19,7 +19,7 @@ from indoxrouter.sandbox.errors import invalid
 from indoxrouter.sandbox.settings import Settings
 from indoxrouter.sandbox.settling import Slot
 from indoxrouter.sandbox.shelf import Shelf
-from indoxrouter.sandbox.transcript import FORMATS, GRANULARITIES, Transcript
+from indoxrouter.sandbox.transcript import FORMATS, GRANULARITIES
 
 _SPEECH = "audio/tts/generations"
 _TEXTS = ("model", "language", "prompt", "byok_api_key")
@@ -56,15 +56,16 @@ class HostedAudio:
         recording = await Recording.of(request)
 
         def carry(call: Call, body: Body, slot: Slot) -> Response:
-            return self._write(recording.transcript(audio.TASKS[name]), call, body, slot)
+            return self._write(recording, audio.TASKS[name], call, body, slot)
 
         def read() -> Body:
             return _checked(recording.fields)
 
         return await self._desk.carry_out(request, f"audio/stt/{name}", recording.fingerprint, read, carry)
 
-    def _write(self, transcript: Transcript, call: Call, body: Body, slot: Slot) -> Response:
+    def _write(self, recording: Recording, task: str, call: Call, body: Body, slot: Slot) -> Response:
         model, form = usable(body["model"], "speech_to_text"), body["response_format"]
+        transcript = recording.transcript(task)
         bill = audio.bill(model, transcript, byok=bool(body.get("byok_api_key")))
         if form not in ("json", "verbose_json"):
             return self._desk.content(slot, bill, call, transcript.plain(form), audio.PLAIN)
@@ -83,6 +84,7 @@ def _checked(fields: dict[str, Any]) -> Body:
     problems = list(_problems(fields, form, granularities))
     if problems:
         raise invalid(problems)
+    audio.check_granularities(granularities, form)
     known = {name: fields.get(name) for name in _TEXTS}
     return known | {"response_format": form, "granularities": granularities}
 

@@ -13,7 +13,25 @@ from indoxrouter.sandbox.answers import digest
 RATE = 24_000  # samples a second, as OpenAI's pcm has them
 MAKER = b"indoxrouter sandbox"
 _LOUDNESS = 8_000
+_MAGIC = (b"ID3", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"ADIF")  # MP3 with tags, Ogg, FLAC, WebM, AAC
 _GUESSED_RATE = 16_000  # bytes a second of audio that is not WAV: 128 kbit/s
+
+
+def is_audio(content: bytes) -> bool:
+    """Whether a file begins as one of the known containers does."""
+    if content.startswith(_MAGIC) or (content[:4] == b"RIFF" and content[8:12] == b"WAVE"):
+        return True
+    return content[4:8] == b"ftyp" or _is_frame(content[:3])  # MP4 and M4A
+
+
+def _is_frame(head: bytes) -> bool:
+    """Whether a frame of MP3, or of AAC in ADTS, begins there."""
+    if len(head) < 3 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    if layer == 0:
+        return head[1] & 0xF0 == 0xF0 and head[2] >> 2 & 15 < 13  # the rates that ADTS has
+    return layer < 3 and version != 1 and head[2] >> 4 != 15 and head[2] >> 2 & 3 != 3
 
 
 def speech(text: str, voice: str, speed: float, form: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from indoxrouter.sandbox import answers, checks, film, shapes
+from indoxrouter.sandbox import answers, checks, film, shapes, sources
 from indoxrouter.sandbox.billing import Bill
 from indoxrouter.sandbox.call import Call
 from indoxrouter.sandbox.catalogue import Model, usable
@@ -27,9 +27,10 @@ _LONGEST = 32_000  # characters of a prompt
 _MOST = 4  # videos of one request
 _SECONDS, _MOST_SECONDS = 8, 60
 _SIZE = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})")
-_RATIO = re.compile(r"([1-9]\d?):([1-9]\d?)")
+_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21")
 _RESOLUTION = re.compile(r"\d{3,4}p|4k", re.IGNORECASE)
-_INFLUENCES = "negative_prompt input_image reference_image reference_images last_frame video person_generation"
+_SOURCES = ("input_image", "reference_image", "reference_images", "last_frame", "video")
+_INFLUENCES = ("negative_prompt", *_SOURCES, "person_generation")
 _PAGE = 100
 
 
@@ -60,8 +61,9 @@ class Order:
             raise refused(f"duration must be from 1 to {_MOST_SECONDS} seconds, not {seconds}.", "duration")
         if form not in ("url", "b64_json"):
             raise refused(f"response_format must be url or b64_json, not {form}.", "response_format")
+        sources.check(body, *_SOURCES)
         seed = (body.get("additional_params") or {}).get("seed")
-        variation = answers.digest(seed, *map(body.get, _INFLUENCES.split())).hex()
+        variation = answers.digest(seed, *map(body.get, _INFLUENCES)).hex()
         byok = bool(body.get("byok_api_key"))
         return cls(model, prompt, variation, count, *_measures(body), seconds, form == "b64_json", byok)
 
@@ -83,15 +85,14 @@ def _measures(body: Body) -> tuple[int, int]:
     """The shape that is asked for; the sandbox's videos have it in small, whatever the resolution."""
     if not _RESOLUTION.fullmatch(body.get("resolution") or "720p"):
         raise refused(f"resolution must be like 720p, not {body['resolution']}.", "resolution")
-    asked = {"size": _SIZE, "aspect_ratio": _RATIO}
-    found = [(1280, 720)]
-    for name, form in asked.items():
-        if body.get(name) is not None:
-            match = form.fullmatch(body[name])
-            if match is None:
-                raise refused(f"{name} must be like {'1280x720' if form is _SIZE else '16:9'}.", name)
-            found.insert(-1, (int(match[1]), int(match[2])))
-    return found[0]
+    size, ratio = body.get("size"), body.get("aspect_ratio")
+    if ratio not in (None, *_RATIOS):
+        raise refused(f"aspect_ratio must be one of {', '.join(_RATIOS)}, not {ratio}.", "aspect_ratio")
+    match = _SIZE.fullmatch("1280x720" if size is None else size)
+    if match is None:
+        raise refused(f"size must be like 1280x720, not {size}.", "size")
+    width, height = match.groups() if ratio is None or size is not None else ratio.split(":")
+    return int(width), int(height)
 
 
 class Videos:

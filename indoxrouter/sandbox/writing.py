@@ -29,6 +29,7 @@ class Written:
 
 
 def chat(model: Model, messages: list[dict[str, Any]], params: Params) -> Written:
+    _check_modalities(model, params)
     asked = answers.chat_tokens(messages)
     limit = _limit(model, asked, params)
     said = Said.in_messages(messages)
@@ -46,6 +47,7 @@ def chat(model: Model, messages: list[dict[str, Any]], params: Params) -> Writte
 
 def completion(model: Model, prompts: list[str], params: Params) -> Written:
     """Choices for each prompt in turn."""
+    _check_modalities(model, params)
     counts = [len(answers.tokens(prompt)) for prompt in prompts]
     limit = _limit(model, max(counts), params)
     top = _top(params, "logprobs")
@@ -81,6 +83,13 @@ def _schema(form: Params) -> Any:
     if not isinstance(named, dict) or not isinstance(named.get("schema"), dict | bool):
         raise refused("response_format needs a json_schema with a schema.", "response_format")
     return named["schema"]
+
+
+def _check_modalities(model: Model, params: Params) -> None:
+    can = ("text", "image") if model.draws else ("text",)
+    for wanted in params.get("modalities") or ():
+        if wanted not in can:
+            raise refused(f"{model.id} answers with {' and '.join(can)}, not with {wanted}.", "modalities")
 
 
 def _limit(model: Model, asked: int, params: Params) -> int:

@@ -220,7 +220,7 @@ def test_an_upload_is_repeated_under_its_key_however_it_is_packed(own: Api) -> N
     with OpenAIApi(own.sandbox) as openai:
         url, key = f"{own.sandbox.openai_url}/audio/transcriptions", {"Idempotency-Key": "k"}
         answers = [
-            openai.session.post(url, files={"file": ("a.wav", b"12")}, data={"model": model}, headers=key, timeout=10)
+            openai.session.post(url, files={"file": ("a.mp3", b"ID3")}, data={"model": model}, headers=key, timeout=10)
             for model in ("whisper-1", "whisper-1", "openai/whisper-1")
         ]
         assert answers[0].content == answers[1].content

@@ -68,9 +68,10 @@ def _checked(fields: dict[str, Any]) -> Body:
     form = fields.get("response_format") or "json"
     if form not in FORMATS:
         raise refused(f"response_format must be one of {', '.join(FORMATS)}, not {form}.", "response_format")
-    asked = fields.get("timestamp_granularities") or list(GRANULARITIES)
-    granularities = [asked] if isinstance(asked, str) else asked
+    asked = fields.get("timestamp_granularities")
+    granularities = [asked] if isinstance(asked, str) else asked or list(GRANULARITIES)
     unknown = [name for name in granularities if name not in GRANULARITIES]
     if unknown:
         raise refused(f"A timestamp granularity is segment or word, not {unknown[0]}.", "timestamp_granularities")
+    audio.check_granularities(asked, form)
     return {"model": fields["model"], "response_format": form, "granularities": granularities}

@@ -32,7 +32,7 @@ FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
         {"encoding_format": checks.string, "dimensions": checks.positive},
     ),
     "images/generations": (
-        {"prompt": checks.string},
+        {"prompt": checks.filled},
         dict.fromkeys(_IMAGE_TEXTS, checks.string) | {"n": checks.positive, "seed": checks.integer},
     ),
 }
