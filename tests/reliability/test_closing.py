@@ -361,7 +361,7 @@ def test_b20_other_clients_are_unaffected(pulse: Pulse) -> None:
 
 
 @pytest.mark.parametrize("rounds", [15, pytest.param(200, marks=pytest.mark.long)])
-def test_b20_closing_at_any_moment(rounds: int, pulse: Pulse) -> None:
+def test_b20_closing_at_any_moment(rounds: int) -> None:
     """Whatever a call is about when its client is closed, it ends with its own answer, or as closed."""
     stop = threading.Event()
     wrong: list[str] = []
@@ -396,14 +396,11 @@ def test_b20_closing_at_any_moment(rounds: int, pulse: Pulse) -> None:
             time.sleep(0.02 + n % 7 * 0.004)
             client.close()
         stop.set()
-        with pulse.watching() as stall:
-            begun = time.monotonic()
-            client.close()
-            for caller in callers:
-                caller.join(30)
-            took = time.monotonic() - begun
+        client.close()
+        for caller in callers:
+            caller.join(20)
+        assert not any(caller.is_alive() for caller in callers)
         assert not wrong, f"{len(wrong)} of {len(ended)} calls:\n" + "\n".join(wrong[:20])
-        assert took < SOON + stall.seconds
         assert {"answered", "closed"} == set(ended), "nothing was met by a closing" if ended else "nothing ended"
         assert client.completion("at last").data
     counts.RUN["closings"] += rounds
