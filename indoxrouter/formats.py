@@ -31,7 +31,10 @@ _BY_TYPE = {
     "audio/flac": "flac",
     "audio/x-flac": "flac",
     "audio/aac": "aac",
+    "audio/aacp": "aac",
+    "audio/x-aac": "aac",
     "audio/mp4": "m4a",
+    "audio/x-m4a": "m4a",
     "audio/pcm": "pcm",
     "audio/l16": "pcm",
     "video/mp4": "mp4",
@@ -41,21 +44,45 @@ _BY_TYPE = {
 }
 _SHOWN = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif"}
 """Images that browsers show."""
+_PLAYED = {
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "aac": "audio/aac",
+    "m4a": "audio/mp4",
+    "mp4": "audio/mp4",
+    "webm": "audio/webm",
+}
+"""Sound that browsers play."""
 
 KNOWN = frozenset({*_BY_TYPE.values(), "jpeg", "mkv"})
+UNKNOWN = "bin"
 
 
-def extension(content: bytes, content_type: str | None = None) -> str:
-    """Of our own short list, without its dot, from the first bytes or else from the type; else "bin"."""
-    told = _BY_TYPE.get((content_type or "").partition(";")[0].strip().lower())
+def extension(content: bytes, content_type: str | None = None, url: str | None = None) -> str:
+    """Of our own short list, without its dot: by the first bytes, else by the type or what a URL's path ends with."""
+    told = _BY_TYPE.get((content_type or "").partition(";")[0].strip().lower()) or _by_path(url or "")
     # Samples without a header may begin with any two bytes, those of MP3 and AAC among them.
     weak = None if told == "pcm" else _by_frame(content)
-    return _by_beginning(content[:ENOUGH]) or weak or told or "bin"
+    return _by_beginning(content[:ENOUGH]) or weak or told or UNKNOWN
 
 
 def image_type(content: bytes) -> str | None:
     """The MIME type of an image that a browser shows."""
     return _SHOWN.get(_by_beginning(content[:ENOUGH]) or "")
+
+
+def audio_type(content: bytes, content_type: str | None = None) -> str | None:
+    """The MIME type of sound that a browser plays."""
+    return _PLAYED.get(extension(content, content_type))
+
+
+def _by_path(url: str) -> str | None:
+    written = url.partition("?")[0].partition("#")[0].rpartition(".")[2].lower()
+    found = "jpg" if written == "jpeg" else written
+    return found if found in KNOWN else None
 
 
 def _by_beginning(head: bytes) -> str | None:
@@ -74,9 +101,11 @@ def _by_beginning(head: bytes) -> str | None:
 
 
 def _by_frame(head: bytes) -> str | None:
-    """MPEG audio without a tag begins with its first frame: eleven set bits, then version and layer."""
+    """MPEG audio without a tag begins with a frame: eleven set bits, then version and layer, bit rate, sample rate."""
     if len(head) < 2 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
-    if head[1] & 0x06:
-        return "mp3"
-    return "aac" if head[1] & 0xF0 == 0xF0 else None
+    if head[1] & 0xF6 == 0xF0:
+        return "aac"
+    layer_3 = head[1] & 0x06 == 0x02 and head[1] & 0x18 != 0x08
+    rates = len(head) < 3 or (head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C)
+    return "mp3" if layer_3 and rates else None

@@ -64,15 +64,15 @@ def _media_in(answer: Any) -> Iterator[_FetchingAnswer | _FetchingGeneration]:
                 yield from (item for item in found if isinstance(item, _FetchingAnswer))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class GeneratedImage(Encoded, _FetchingAnswer):
     """One image; `str()` is its URL, or its base64 text where there is none."""
 
     NAME = "image"
 
     url: str | None = None
-    b64_json: str | None = field(default=None, repr=False)
-    revised_prompt: str | None = field(default=None, repr=False)
+    b64_json: str | None = None
+    revised_prompt: str | None = None
 
     def _repr_png_(self) -> bytes | None:
         return self._displayable("image/png")
@@ -113,6 +113,8 @@ class ImageResponse(Generation):
     @public
     def save(self, folder: StrPath = ".", overwrite: bool = False) -> list[Path]:
         """Save all images in the folder, made if it is missing, as `image-1.png` and so on; one also as a file."""
+        if not self.data:
+            raise unusable("the answer has no image to save", "no_content")
         return save_all(self.data, folder, overwrite)
 
     def _repr_png_(self) -> bytes | None:
@@ -128,6 +130,7 @@ class SpeechResponse(Medium, _FetchingGeneration):
 
     NAME = "speech"
 
+    data: Any = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)
     """The audio, if it came along; `audio` fetches it too."""
     url: str | None = None
@@ -143,17 +146,26 @@ class SpeechResponse(Medium, _FetchingGeneration):
         return self.content or None
 
     def _type(self) -> str | None:
-        return self.content_type
+        return self.content_type or Medium._type(self)
+
+    def _repr_html_(self) -> str | None:
+        """A player of the audio, if it is at hand and a browser plays it: display neither fetches nor raises."""
+        try:
+            content = self._at_hand() or b""
+        except APIError:
+            return None
+        kind = formats.audio_type(content, self._type())
+        return kind and f'<audio controls src="data:{kind};base64,{base64.b64encode(content).decode()}"></audio>'
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class GeneratedVideo(Encoded, _FetchingAnswer):
     """One video; `str()` is its URL, or its base64 text where there is none."""
 
     NAME = "video"
 
     url: str | None = None
-    b64_json: str | None = field(default=None, repr=False)
+    b64_json: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Writing files: whole or not at all, under a name that was free, through no link.
 
-A file is written under a temporary name in its folder, and gets its own name when it is whole. Which
-folder is the caller's choice, links on the way there included; inside it a link is neither followed
-nor replaced, and nothing but a regular file is ever overwritten.
+A file is written under a temporary name in its folder, or in the one where that will be made, for nobody
+else to read; it gets its own name when it is whole. Which folder is the caller's choice, links on the way
+there included; inside it a link is neither followed nor replaced, and nothing but a regular file is ever
+overwritten, whose mode stays.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from indoxrouter import formats
 from indoxrouter.errors import APIError, IndoxRouterError, ValidationError
 
 StrPath = str | os.PathLike[str]
+Extension = Callable[[bytes], str]
+"""The extension that a file should have, by how it begins."""
 
 
 class _Draft(NamedTuple):
@@ -28,28 +31,41 @@ class _Draft(NamedTuple):
 
     path: str
     head: bytes
+    mode: int
+    """What a new file gets."""
 
 
-def save(pieces: Iterator[bytes], path: StrPath, stem: str, overwrite: bool, content_type: str | None = None) -> Path:
-    """Save in the file `path`, or in that folder as `stem`-1, -2, … with the extension of what it is."""
+def save(
+    pieces: Iterator[bytes], path: StrPath, stem: str, overwrite: bool, extension: Extension = formats.extension
+) -> Path:
+    """Save in the file `path`, or in that folder as `stem`-1, -2, …; a new file without an extension gets one."""
     folder, name = _place(path)
     with _explained(path):
         if name is not None:
-            _refuse(os.path.join(folder, name), overwrite)
+            _replaceable(os.path.join(folder, name), overwrite)
         with _draft(folder, pieces) as draft:
+            found = extension(draft.head)
             if name is None:
-                return _numbered(draft, folder, stem, _numbers(folder, stem, overwrite), overwrite, content_type)
-            return _named(draft, os.path.join(folder, name), overwrite)
+                return _numbered(draft, folder, stem, _numbers(folder, stem, overwrite), overwrite, found)
+            target = os.path.join(folder, name)
+            if found != formats.UNKNOWN and not os.path.splitext(name)[1] and not os.path.lexists(target):
+                target += f".{found}"
+            try:
+                return _named(draft, target, overwrite)
+            except FileExistsError:
+                raise _exists(target) from None
 
 
 def save_all(files: Sequence[Iterator[bytes]], folder: StrPath, stem: str, overwrite: bool) -> list[Path]:
-    """Save each in the folder, which is made if it is missing; no file appears before all are whole."""
+    """Save each in the folder; no file appears before all are whole, nor does a folder that is missing."""
     written = path_of(folder)
     with _explained(folder), ExitStack() as drafts:
-        _make_folder(written)
-        whole = [drafts.enter_context(_draft(written, pieces)) for pieces in files]
+        near = _near(written)
+        whole = [drafts.enter_context(_draft(near, pieces)) for pieces in files]
+        if whole:
+            os.makedirs(written, exist_ok=True)
         numbers = _numbers(written, stem, overwrite)
-        return [_numbered(draft, written, stem, numbers, overwrite) for draft in whole]
+        return [_numbered(draft, written, stem, numbers, overwrite, formats.extension(draft.head)) for draft in whole]
 
 
 def path_of(path: StrPath) -> str:
@@ -68,20 +84,23 @@ def _place(path: StrPath) -> tuple[str, str | None]:
     if name in ("", ".", "..") or os.path.isdir(written):
         folder, name = written, ""
     if not os.path.isdir(folder or "."):
-        raise ValidationError(f"there is no folder {folder!r} to save in")
+        raise ValidationError(f"there is no folder {folder!r} to save in: make it first")
     return folder, name or None
 
 
-def _make_folder(folder: str) -> None:
+def _near(folder: str) -> str:
+    """The folder, or the one that it can be made in."""
     if os.path.isdir(folder):
-        return
+        return folder
     if os.path.lexists(folder):
         raise ValidationError(f"{folder!r} is not a folder")
     if os.path.splitext(folder)[1].removeprefix(".").lower() in formats.KNOWN:
         raise ValidationError(
             f"{folder!r} looks like a file: several are saved in a folder; save one by one to name them"
         )
-    os.makedirs(folder, exist_ok=True)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder) or os.curdir
+    return folder
 
 
 @contextmanager
@@ -103,17 +122,23 @@ def _exists(target: str) -> ValidationError:
     return ValidationError(f"{target!r} exists already: pass overwrite=True to replace it")
 
 
-def _refuse(target: str, overwrite: bool) -> None:
-    """Raise where the target is something that may not be replaced."""
+def _replaceable(target: str, overwrite: bool) -> int | None:
+    """The mode of the file that is there, if one is. Raises where it may not be replaced."""
     try:
         mode = os.lstat(target).st_mode
     except FileNotFoundError:
-        return
+        return None
     if not stat.S_ISREG(mode):
         kind = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise ValidationError(f"{target!r} is {kind}: it is neither written to nor replaced")
     if not overwrite:
         raise _exists(target)
+    return mode
+
+
+def _set_mode(path: str, mode: int) -> None:
+    with suppress(OSError):  # a file system without modes
+        os.chmod(path, stat.S_IMODE(mode))
 
 
 @contextmanager
@@ -123,6 +148,8 @@ def _draft(folder: str, pieces: Iterator[bytes]) -> Iterator[_Draft]:
     try:
         head = b""
         with open(path, "xb") as file:  # exclusive: never an existing file, never through a link
+            mode = os.fstat(file.fileno()).st_mode
+            _set_mode(path, 0o600)
             for piece in pieces:
                 head = head if len(head) >= formats.ENOUGH else head + piece[: formats.ENOUGH]
                 file.write(piece)
@@ -130,7 +157,7 @@ def _draft(folder: str, pieces: Iterator[bytes]) -> Iterator[_Draft]:
                 raise APIError("there is nothing to save: the file is empty", code="no_content", outcome="done")
             file.flush()
             os.fsync(file.fileno())  # a disk that is full may say so no earlier
-        yield _Draft(path, head)
+        yield _Draft(path, head, mode)
     finally:
         with suppress(OSError):
             os.unlink(path)
@@ -140,18 +167,16 @@ def _draft(folder: str, pieces: Iterator[bytes]) -> Iterator[_Draft]:
 
 def _named(draft: _Draft, target: str, overwrite: bool) -> Path:
     if overwrite:
-        _refuse(target, overwrite)  # and should a link come up just now: it is replaced, not followed
-        os.replace(draft.path, target)
+        _set_mode(draft.path, _replaceable(target, overwrite) or draft.mode)
+        os.replace(draft.path, target)  # should a link have come up just now: it is replaced, not followed
     else:
+        _set_mode(draft.path, draft.mode)
         _link(draft.path, target)
     return Path(target)
 
 
-def _numbered(
-    draft: _Draft, folder: str, stem: str, numbers: Iterator[int], overwrite: bool, content_type: str | None = None
-) -> Path:
+def _numbered(draft: _Draft, folder: str, stem: str, numbers: Iterator[int], overwrite: bool, extension: str) -> Path:
     """Give it the first of the numbered names that is free."""
-    extension = formats.extension(draft.head, content_type)
     while True:
         try:
             return _named(draft, os.path.join(folder, f"{stem}-{next(numbers)}.{extension}"), overwrite)

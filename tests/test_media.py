@@ -236,13 +236,18 @@ class TestG39OurNames:
         answer = ImageResponse(data=[GeneratedImage(b64_json=b64(PNG)), GeneratedImage("https://h/5")])
         with pytest.raises(APIError, match="nothing there"):
             media.attach(answer, Web().fetch).save("out")
-        assert list((tmp_path / "out").iterdir()) == []
+        assert list(tmp_path.iterdir()) == []
         answer.data[1] = GeneratedImage(b64_json=b64(JPEG))
         assert [str(path) for path in answer.save("out")] == ["out/image-1.png", "out/image-2.jpg"]
         assert answer.images == [PNG, JPEG]
         with pytest.raises(ValidationError, match="looks like a file"):
             answer.save("cats.png")
-        assert ImageResponse().save("none") == []
+
+    def test_g39_without_any_there_is_an_error_and_no_folder(self, tmp_path: Path) -> None:
+        for answer in (ImageResponse(), VideoResponse()):
+            with pytest.raises(APIError, match=r"no (image|video) to save"):
+                answer.save("none")
+        assert list(tmp_path.iterdir()) == []
 
     def test_g39_a_cut_download_leaves_nothing(self, tmp_path: Path) -> None:
         def cut(url: str) -> Iterator[bytes]:
@@ -260,6 +265,31 @@ class TestG39OurNames:
         speech = SpeechResponse(content=b"\x01\x02samples", content_type="audio/pcm;rate=24000")
         assert (speech.save().name, speech.audio) == ("speech-1.pcm", b"\x01\x02samples")
         assert SpeechResponse(url="data:audio/mpeg;base64," + b64(b"ID3tag")).save().name == "speech-2.mp3"
+        assert SpeechResponse(url="data:audio/pcm;base64," + b64(b"\x01\x02samples")).save("s").name == "s.pcm"
+
+    @pytest.mark.parametrize("begins", [b"\x01\x02", b"\xff\xfb"], ids=["samples", "like a frame"])
+    @pytest.mark.parametrize(
+        ("kind", "path", "name"),
+        [
+            ("audio/pcm; rate=24000", "/said", "speech-1.pcm"),
+            ("application/octet-stream", "/said.pcm?x=1", "speech-1.pcm"),
+            ("audio/aac", "/said.mp3", "speech-1.aac"),
+            ("audio/pcm", "/said.mp3", "speech-1.pcm"),
+        ],
+    )
+    @pytest.mark.kinds("sync", "async")
+    def test_g39_what_a_url_leads_to_is_named_by_its_servers_word(
+        self, begins: bytes, kind: str, path: str, name: str
+    ) -> None:
+        if "aac" in kind and begins == b"\xff\xfb":
+            begins = b"\xff\xf1"
+        found = ok(begins + b"samples", Content_Type=kind)
+        with RawServer(lambda seen: [ok({"data": {"url": path}}) if seen.method == "POST" else found]) as server:
+            with Client("k", server.url) as client:
+                speech = client.speech("Hello", "a/b")
+            assert speech.save().name == name
+            assert speech.audio == begins + b"samples"
+            assert speech.save("again").name == name.replace("speech-1", "again")
 
 
 class TestVideos:
@@ -446,6 +476,30 @@ class TestDisplay:
         assert both._repr_png_() == PNG
         assert (both._repr_html_() or "").count("<img ") == 2
         assert (ImageResponse()._repr_png_(), ImageResponse()._repr_html_()) == (None, None)
+
+    def test_in_a_line_of_what_is_large(self) -> None:
+        image = GeneratedImage(b64_json="A" * 12737, revised_prompt="a cat")
+        assert repr(image) == "GeneratedImage(url=None, b64_json=<12,737 characters>)"
+        assert repr(GeneratedImage("https://h/1")) == "GeneratedImage(url='https://h/1')"
+        assert repr(GeneratedVideo("DATA:" + "A" * 5000)) == "GeneratedVideo(url=<a data: URL of 5,005 characters>)"
+        speech = SpeechResponse(data="A" * 5000, content=b"A" * 5000)
+        assert "AAA" not in repr(speech)
+        assert len(repr(ImageResponse(data=[image] * 2))) < 1000
+
+    def test_of_sound_is_a_player(self) -> None:
+        wav = b"RIFF\0\0\0\0WAVEfmt "
+        speech = SpeechResponse(content=wav, content_type='audio/mpeg"><script>')
+        player = f'<audio controls src="data:audio/wav;base64,{b64(wav)}"></audio>'
+        assert speech._repr_html_() == player
+        web = Web(wav)
+        held = media.attach(SpeechResponse(url="https://h/0"), web.fetch)
+        assert held._repr_html_() is None
+        assert held.audio == wav
+        assert held._repr_html_() == player
+        assert web.asked == ["https://h/0"]
+        for other in (SpeechResponse(), SpeechResponse(content=b"\1\2", content_type="audio/pcm"),
+                      SpeechResponse(url="data:audio/wav;base64,?")):  # fmt: skip
+            assert other._repr_html_() is None
 
     @pytest.mark.parametrize("url", ['https://h/"><script>alert(1)</script>', "data:image/svg+xml,<svg onload='x'>"])
     def test_of_a_url_is_escaped_and_never_fetched(self, url: str) -> None:

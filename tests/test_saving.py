@@ -42,8 +42,19 @@ class TestG39WhereFilesGo:
 
     def test_g39_under_the_name_that_is_given(self, tmp_path: Path) -> None:
         assert save("a cat.dat") == Path("a cat.dat")
-        assert save(tmp_path / "b") == tmp_path / "b"
-        assert everything(tmp_path) == ["a cat.dat", "b"]
+        assert save(tmp_path / "b.", b"text") == tmp_path / "b."
+        assert everything(tmp_path) == ["a cat.dat", "b."]
+
+    def test_g39_a_new_file_without_an_extension_gets_one_where_it_is_known(self, tmp_path: Path) -> None:
+        assert save(tmp_path / "b") == tmp_path / "b.png"
+        assert save("usage", b"date,cost\n") == Path("usage")
+        assert saving.save(iter([b"\x01\x02"]), "s", "speech", False, lambda head: f"l{len(head)}") == Path("s.l2")
+        with pytest.raises(ValidationError, match=r"'b\.png' exists already"):
+            save("b", PNG + b"!")
+        assert save("b", PNG + b"!", overwrite=True) == Path("b.png")
+        assert (tmp_path / "b.png").read_bytes() == PNG + b"!"
+        assert save("usage", PNG, overwrite=True) == Path("usage"), "what is there is what is meant"
+        assert everything(tmp_path) == ["b.png", "s.l2", "usage"]
 
     def test_g39_the_next_free_number_whatever_the_extension(self, tmp_path: Path) -> None:
         for name in ("image-1.png", "IMAGE-2.JPG", "image-4.txt", "image-x.png", "image-5", "speech-3.png"):
@@ -73,7 +84,7 @@ class TestG39WhereFilesGo:
         assert everything(tmp_path) == ["file"]
 
     def test_g39_a_missing_folder_is_named(self) -> None:
-        with pytest.raises(ValidationError, match="no folder 'missing'"):
+        with pytest.raises(ValidationError, match="no folder 'missing' to save in: make it first"):
             save("missing/x.png")
 
 
@@ -212,6 +223,37 @@ class TestG39Links:
             os.umask(before)
 
 
+@posix
+class TestModes:
+    @pytest.mark.parametrize("path", ["image-1.png", "."])
+    @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+    def test_an_overwritten_file_keeps_its_own(self, path: str, mode: int, tmp_path: Path) -> None:
+        (tmp_path / "image-1.png").write_bytes(b"private")
+        (tmp_path / "image-1.png").chmod(mode)
+        assert save(path, overwrite=True).stat().st_mode & 0o777 == mode
+        assert (tmp_path / "image-1.png").read_bytes() == PNG
+
+    def test_nobody_else_reads_what_is_not_yet_whole(self, tmp_path: Path) -> None:
+        seen: list[int] = []
+
+        def pieces() -> Iterator[bytes]:
+            yield PNG
+            seen.extend(path.stat().st_mode & 0o777 for path in tmp_path.iterdir())
+            yield PNG
+
+        (tmp_path / "x.png").touch(0o600)
+        saving.save(pieces(), "x.png", "image", overwrite=True)
+        assert seen == [0o600, 0o600]
+
+    def test_a_file_system_without_modes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*args: Any, **options: Any) -> NoReturn:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "chmod", refuse)
+        assert save("x.png").read_bytes() == PNG
+        assert save("x.png", PNG + b"!", overwrite=True).read_bytes() == PNG + b"!"
+
+
 def breaks(error: BaseException) -> Callable[[], Iterator[bytes]]:
     def pieces() -> Iterator[bytes]:
         yield PNG
@@ -326,6 +368,14 @@ class TestSeveral:
             saving.save_all([iter([PNG]), breaks(NetworkError("cut"))()], ".", "image", overwrite=False)
         assert everything(tmp_path) == []
 
+    @pytest.mark.parametrize("folder", ["late", "late/", "a/b/c", Path("late")])
+    def test_nor_is_the_folder_made_for_none(self, folder: Any, tmp_path: Path) -> None:
+        for files in ([breaks(NetworkError("gone"))()], [iter([PNG]), iter([b""])]):
+            with pytest.raises((NetworkError, APIError)):
+                saving.save_all(files, folder, "image", overwrite=False)
+        assert saving.save_all([], folder, "image", overwrite=False) == []
+        assert everything(tmp_path) == []
+
     def test_a_folder_that_looks_like_a_file(self, tmp_path: Path) -> None:
         for folder in ("cat.png", "cat.JPEG", "out/cat.mp4"):
             with pytest.raises(ValidationError, match="looks like a file"):
@@ -380,6 +430,23 @@ class TestFormats:
 
     def test_samples_that_look_like_a_frame(self) -> None:
         assert formats.extension(b"\xff\xfb\0\0", "audio/pcm") == "pcm"
+        assert formats.extension(b"\xff\xfb\0\0", None, "https://h/a.pcm?b=c.mp3") == "pcm"
+
+    @pytest.mark.parametrize("head", [b"\xff\xff\xfe\xff", b"\xff\xfd\0\0", b"\xff\xeb\0\0", b"\xff\xfb\xf0\0"])
+    def test_what_looks_only_a_little_like_a_frame(self, head: bytes) -> None:
+        assert formats.extension(head) == "bin"
+
+    @pytest.mark.parametrize(
+        ("url", "extension"),
+        [("https://h/a/b.PCM", "pcm"), ("https://h/a.jpeg#x", "jpg"), ("/files/x.opus?y=1", "opus"),
+         ("https://h/a.sh", "bin"), ("https://h/a.b/c", "bin"), ("https://h/a?b=c.mp3", "bin"), ("mp3", "mp3"),
+         ("https://h/a.mp3%00.sh", "bin"), ("https://h/..%2Fpcm", "bin"), ("", "bin"), (None, "bin")],
+    )  # fmt: skip
+    def test_else_by_what_a_urls_path_ends_with_if_that_is_known(self, url: str | None, extension: str) -> None:
+        assert formats.extension(b"unknown", None, url) == extension
+        assert formats.extension(b"unknown", "application/octet-stream", url) == extension
+        assert formats.extension(b"unknown", "audio/aac", url) == "aac"
+        assert formats.extension(PNG, None, url) == "png"
 
     def test_a_head_in_many_pieces(self, tmp_path: Path) -> None:
         webm = b"\x1aE\xdf\xa3" + bytes(20) + b"\x42\x82\x84webm" + bytes(100)
