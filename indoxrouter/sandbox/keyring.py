@@ -119,6 +119,7 @@ def _digest(written: str) -> bytes:
 
 
 def _masked(written: str) -> str:
-    if len(written) < 32:
-        return written[: len(written) // 8] + "..."
-    return f"{written[:8]}...{written[-4:]}"
+    """As the client masks a key that it is told whole: a new key is shown then as it is listed later."""
+    if len(written) >= 20:
+        return f"{written[:4]}…{written[-4:]}"
+    return "…" + (written[-4:] if len(written) >= 12 else "")
