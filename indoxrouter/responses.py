@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,12 @@ class ChatResponse(Generation):
     def save_images(self, folder: StrPath = ".", overwrite: bool = False) -> list[Path]:
         """Save all images in the folder, which is made if it is missing, as `image-1.png` and so on."""
         return save_all(self.images or [], folder, overwrite)
+
+    def _repr_html_(self) -> str | None:
+        """The text and the images; without any, it is shown as it prints."""
+        text = html.escape((self.data or "").encode("utf-8", "replace").decode())
+        shown = [image._repr_html_() for image in self.images or ()]
+        return "\n".join([f'<p style="white-space: pre-wrap">{text}</p>', *shown]) if shown else None
 
 
 @dataclass(slots=True, kw_only=True)

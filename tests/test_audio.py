@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from clients import Client, chosen
-from raw_server import RawServer, Seen, answer, ok
+from raw_server import Action, RawServer, Seen, answer, ok
+from upload_server import UploadServer, accepting
 
 from indoxrouter import APIError, ValidationError
 from indoxrouter.sandbox import Sandbox
@@ -28,6 +29,7 @@ def fields(seen: Seen) -> dict[str, str]:
     for part in seen.body.decode().split(f"--{boundary}")[1:-1]:
         head, _, content = part.strip("\r\n").partition("\r\n\r\n")
         name = head.partition('name="')[2].partition('"')[0]
+        assert name not in found, "a field that comes twice"
         found[name] = content
         if 'filename="' in head:
             found["filename"] = head.partition('filename="')[2].partition('"')[0]
@@ -56,8 +58,27 @@ class TestSpeech:
                 found = client.speech("hello", "a/b")
         assert (found.url, found.content, found.usage.cost) == ("https://h/a.mp3", None, 0.1)
 
-    def test_neither(self) -> None:
-        with RawServer(lambda _: [ok({"data": None})]) as server, Client(KEY, server.url) as client:
+    @pytest.mark.parametrize("data", ["UklGRg==", "UklG\nRg==\n", {"b64_json": "UklGRg=="}])
+    def test_base64_instead_of_them(self, data: Any) -> None:
+        with RawServer(lambda _: [ok({"data": data})]) as server, Client(KEY, server.url) as client:
+            found = client.speech("hello", "a/b")
+        assert (found.content, found.audio, found.url, found.data) == (b"RIFF", b"RIFF", None, data)
+        assert "UklG" not in repr(found)
+
+    def test_a_path_of_the_servers_own(self) -> None:
+        def script(seen: Seen) -> list[Action]:
+            wav = answer(200, b"RIFF----WAVEfmt ", Content_Type="audio/wav")
+            return [ok({"data": "/files/said.wav"})] if seen.method == "POST" else [wav]
+
+        with RawServer(script) as server, Client(KEY, server.url) as client:
+            found = client.speech("hello", "a/b")
+            assert (found.url, found.content) == ("/files/said.wav", None)
+            assert found.audio == b"RIFF----WAVEfmt "
+        assert server.requests[1].path == "/files/said.wav"
+
+    @pytest.mark.parametrize("data", [None, "", "no base64 at all!", {"b64_json": "cut"}, {"url": None}, [], 5])
+    def test_neither(self, data: Any) -> None:
+        with RawServer(lambda _: [ok({"data": data})]) as server, Client(KEY, server.url) as client:
             with pytest.raises(APIError, match="documented shapes"):
                 client.speech("hello", "a/b")
 
@@ -95,6 +116,80 @@ class TestListening:
         sent = fields(server.requests[0])
         assert sent["timestamp_granularities"] == '["word", "segment"]'
         assert (sent["model"], sent["filename"]) == ("openai/whisper-1", "a.wav")
+
+    @pytest.mark.parametrize("given", ["word", ["word"], ("word",)])
+    def test_one_granularity_is_a_list_of_one(self, given: Any) -> None:
+        with RawServer(lambda _: [ok({"text": "said"})]) as server, Client(KEY, server.url) as client:
+            client.transcribe(b"sound", "a/b", timestamp_granularities=given)
+        sent = fields(server.requests[0])
+        if hosted():
+            assert sent["timestamp_granularities"] == '["word"]'
+        else:
+            assert sent["timestamp_granularities[]"] == "word"
+
+    @pytest.mark.parametrize(
+        ("given", "sent"),
+        [
+            (None, None),
+            (True, "true"),
+            (False, "false"),
+            (5, "5"),
+            (0.5, "0.5"),
+            ("a é", "a é"),
+            ("", ""),
+            ({"type": "server_vad", "threshold": 0.5}, '{"type":"server_vad","threshold":0.5}'),
+            ([True], "true"),
+            ([{"a": None}], '{"a":null}'),
+            ([None], None),
+            ([], None),
+        ],
+    )
+    def test_fields_are_written_as_forms_and_json_have_them(self, given: Any, sent: str | None) -> None:
+        with RawServer(lambda _: [ok({"text": "said"})]) as server, Client(KEY, server.url) as client:
+            client.transcribe(b"sound", "a/b", a_param=given)
+        name = "a_param[]" if isinstance(given, list) else "a_param"
+        assert fields(server.requests[0]).get(name) == sent
+        assert set(fields(server.requests[0])) == {"file", "filename", "model"} | (
+            {name} if sent is not None else set()
+        )
+
+    @pytest.mark.parametrize("given", [{1, 2}, b"bytes", [object()], float("nan"), {"a": b""}])
+    def test_what_has_no_form_is_named_and_not_sent(self, given: Any) -> None:
+        with RawServer(lambda _: [ok({"text": "said"})]) as server, Client(KEY, server.url) as client:
+            with pytest.raises(ValidationError, match=r"^a_param: .*JSON") as caught:
+                client.transcribe(b"sound", "a/b", a_param=given)
+        assert server.connections == 0
+        assert caught.value.outcome == "not_sent"
+
+    @pytest.mark.parametrize(
+        ("content", "name"),
+        [
+            (b"RIFF\0\0\0\0WAVEfmt ", "audio.wav"),
+            (b"ID3\x04", "audio.mp3"),
+            (b"fLaC\0", "audio.flac"),
+            (b"OggS" + bytes(24) + b"OpusHead", "audio.ogg"),
+            (b"\x89PNG\r\n\x1a\n", "image.png"),
+            (b"sound", "audio_file"),
+            (b"", "audio_file"),
+        ],
+    )
+    @pytest.mark.parametrize("form", [bytes, bytearray, memoryview, io.BytesIO])
+    def test_what_has_no_name_is_named_by_what_it_is(self, form: Any, content: bytes, name: str) -> None:
+        with UploadServer(accepting) as server, Client(KEY, server.url) as client:
+            client.transcribe(form(content), "a/b")
+            client.transcribe(form(content), "a/b", filename="mine.wav")
+        first, second = server.taken
+        assert (first.file, second.file) == (content, content)
+        assert f'filename="{name}"'.encode() in first.body
+        assert b'filename="mine.wav"' in second.body
+
+    def test_an_open_file_without_a_name_is_sent_from_where_it_stands(self) -> None:
+        file = io.BytesIO(b"before" + b"ID3\x04")
+        file.seek(6)
+        with UploadServer(accepting) as server, Client(KEY, server.url) as client:
+            client.transcribe(file, "a/b")
+        assert server.taken[0].file == b"ID3\x04"
+        assert b'filename="audio.mp3"' in server.taken[0].body
 
     def test_a_text_is_one(self) -> None:
         with RawServer(lambda _: [answer(200, b"1\n00:00 --> 00:01\nsaid", Content_Type="text/plain")]) as server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import dataclasses
 import io
@@ -20,10 +19,12 @@ from clients import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_server import DONE, FIN, STREAM_HEAD, RawServer, event, ok, piece
+from small_media import JPEG, MP4, PNG, Web, b64, result
 
 from indoxrouter import (
     APIError,
     ChatResponse,
+    CompletionResponse,
     GeneratedImage,
     GeneratedVideo,
     ImageResponse,
@@ -38,39 +39,10 @@ from indoxrouter.sandbox import Sandbox
 from indoxrouter.wire import decode, video
 from indoxrouter.wire.chunks import EventReader
 from indoxrouter.wire.failures import Origin
-from indoxrouter.wire.hosted import completion
 from indoxrouter.wire.images import image_in, images_in
-from indoxrouter.wire.messages import Result
 
 KINDS = ("sync", "async", "sync-openai", "async-openai")
-PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20
-JPEG = b"\xff\xd8\xff\xe0" + b"pixels" * 20
-MP4 = b"\0\0\0\x18ftypisom" + b"frames" * 20
 ASK = [{"role": "user", "content": "Draw a cat"}]
-REQUEST = completion("x", model="a/b", temperature=None, max_tokens=None, stream=False, params={})
-
-
-def b64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def result(body: Any) -> Result:
-    return Result(body, REQUEST, "POST h/v1/videos/generations", {}, "ours")
-
-
-class Web:
-    """Addresses and what is behind them; counts how often it was asked."""
-
-    def __init__(self, *contents: bytes) -> None:
-        self.contents = {f"https://h/{n}": content for n, content in enumerate(contents)}
-        self.asked: list[str] = []
-
-    def fetch(self, url: str) -> Iterator[bytes]:
-        self.asked.append(url)
-        if url not in self.contents:
-            raise APIError("nothing there", status_code=404)
-        yield self.contents[url][:7]
-        yield self.contents[url][7:]
 
 
 def over_http(url: str) -> Iterator[bytes]:
@@ -292,112 +264,6 @@ class TestG39OurNames:
             assert speech.save("again").name == name.replace("speech-1", "again")
 
 
-class TestVideos:
-    def test_a_job_says_what_it_is_about(self) -> None:
-        running = VideoJob("j1", "processing", 40)
-        assert (running.done, running.url) == (False, None)
-        with pytest.raises(APIError, match="'j1' has no video to save: its status is 'processing'") as caught:
-            running.save()
-        assert caught.value.code == "not_completed"
-        failed = VideoJob("j1", "failed", error="the prompt\nwas refused " + "x" * 5000)
-        assert failed.done
-        with pytest.raises(APIError, match=r"'failed': the prompt was refused x+$") as caught:
-            failed.save()
-        assert len(str(caught.value)) < 500
-        assert VideoJob(status="cancelled").done
-        assert VideoJob(status="completed").done
-        for odd in (VideoJob(), VideoJob(status="completed"), VideoJob("j", "resting", videos=[GeneratedVideo("u")])):
-            assert odd.done == (odd.status == "completed")
-            with pytest.raises(APIError, match="no video"):
-                odd.save()
-
-    def test_a_completed_one_is_saved(self, tmp_path: Path) -> None:
-        videos = [GeneratedVideo("https://h/0"), GeneratedVideo("https://h/1")]
-        job = media.attach(VideoJob("j", "completed", 100, videos), Web(MP4, MP4 + b"2").fetch)
-        assert (job.url, str(job.videos[1])) == ("https://h/0", "https://h/1")
-        assert job.save("clip.mp4").read_bytes() == MP4
-        assert job.save() == Path("video-1.mp4")
-        with pytest.raises(ValidationError, match="exists"):
-            job.save("clip.mp4")
-        answer = media.attach(VideoResponse(data=videos), Web(MP4, MP4 + b"2").fetch)
-        assert [path.name for path in answer.save(tmp_path)] == ["video-2.mp4", "video-3.mp4"]
-        with pytest.raises(APIError, match="the job 'j' has no video to save: its status is 'pending'"):
-            VideoResponse(job_id="j", status="pending").save()
-
-    @pytest.mark.parametrize(
-        ("body", "urls", "job"),
-        [
-            ({"data": {"job_id": "j", "status": "pending", "is_async": True}}, [], ("j", "pending", True)),
-            ({"data": {"job_id": 7, "status": None, "is_async": "x"}}, [], ("7", None, None)),
-            ({"data": [{"url": "https://a"}, {"url": "https://b"}]}, ["https://a", "https://b"], (None, None, None)),
-            ({"data": {"url": "https://a"}}, ["https://a"], (None, None, None)),
-            ({"data": "https://a"}, ["https://a"], (None, None, None)),
-            ({"data": {"video_url": "https://a"}}, ["https://a"], (None, None, None)),
-            ({"data": [{"b64_json": "QUJD"}, None, 5, {}]}, ["QUJD"], (None, None, None)),
-            ({"job_id": "j", "status": "resting"}, [], ("j", "resting", None)),
-            ({"job_id": "j", "status": "completed", "result": {"video_url": "https://a"}}, ["https://a"],
-             ("j", "completed", None)),
-            ({"result": {"data": {"job_id": "j", "status": "pending"}}, "metadata": {}}, [], ("j", "pending", None)),
-        ],
-    )  # fmt: skip
-    def test_every_form_of_an_answer(self, body: Any, urls: list[str], job: tuple[Any, ...]) -> None:
-        found = video.video(result(body))
-        assert [str(each) for each in found.data] == urls
-        assert (found.job_id, found.status, found.is_async) == job
-        assert found.raw == body
-
-    @pytest.mark.parametrize(
-        ("more", "urls"),
-        [
-            ({"result": {"video_url": "https://a"}}, ["https://a"]),
-            ({"result": {"data": [{"url": "https://a"}, {"url": "https://b"}]}}, ["https://a", "https://b"]),
-            ({"result": "https://a"}, ["https://a"]),
-            ({"result": {"data": None, "video_url": {"url": "https://a"}}}, ["https://a"]),
-            ({"result": None, "url": "https://a"}, ["https://a"]),
-            ({"result": {"data": "x"}}, []),
-            ({"result": 5}, []),
-            ({}, []),
-        ],
-    )
-    def test_every_form_of_a_result(self, more: Any, urls: list[str]) -> None:
-        body = {"job_id": "j", "status": "completed", "progress": 99.5, "created_at": "2026-01-01", "model": "veo"}
-        for form in ({**body, **more}, {"data": {**body, **more}}, {"result": {**body, **more}, "metadata": {}}):
-            found = video.video_job(result(form))
-            assert [each.url for each in found.videos] == urls
-            assert (found.job_id, found.status, found.progress) == ("j", "completed", 99.5)
-            assert (found.created_at, found.model, found.raw) == ("2026-01-01", "veo", form)
-
-    @pytest.mark.parametrize(
-        ("error", "said"),
-        [("no", "no"), ({"message": "no"}, "no"), ({"detail": "no"}, "no"), ({"code": 5}, None), (None, None),
-         (7, None)],
-    )  # fmt: skip
-    def test_every_form_of_its_error(self, error: Any, said: str | None) -> None:
-        assert video.video_job(result({"status": "failed", "error": error})).error == said
-
-    @pytest.mark.parametrize("body", [None, [], {}, {"status": "ok"}, {"id": "r"}, {"data": []}, {"status": ["x"]}, 5])
-    def test_what_is_no_job(self, body: Any) -> None:
-        for read in (video.video, video.video_job):
-            with pytest.raises(APIError) as caught:
-                read(result(body))
-            assert caught.value.code == "not_understood"
-
-    def test_lists(self) -> None:
-        rows = [{"job_id": "a", "status": "pending"}, None, {"id": "b", "status": "queued"}, {"job_id": None}, 5]
-        for body in (rows, {"jobs": rows}, {"data": rows, "total": 2}, {"data": {"jobs": rows}}, {"result": rows}):
-            found = video.video_jobs(result(body))
-            assert [(job.job_id, job.status, job.raw) for job in found] == [
-                ("a", "pending", rows[0]),
-                ("b", "queued", rows[2]),
-            ]
-        assert video.video_jobs(result({"jobs": []})) == []
-        unusable: list[Any] = [None, "x", {}, {"jobs": None}, {"data": {"x": 1}}, [None], [{}], {"jobs": [[rows[0]]]}]
-        for body in unusable:
-            with pytest.raises(APIError) as caught:
-                video.video_jobs(result(body))
-            assert caught.value.code == "not_understood"
-
-
 class TestImagesInChats:
     @pytest.mark.parametrize(
         ("row", "image"),
@@ -485,6 +351,18 @@ class TestDisplay:
         speech = SpeechResponse(data="A" * 5000, content=b"A" * 5000)
         assert "AAA" not in repr(speech)
         assert len(repr(ImageResponse(data=[image] * 2))) < 1000
+
+    @pytest.mark.parametrize("cls", [ChatResponse, CompletionResponse])
+    def test_of_a_text_with_images(self, cls: type[ChatResponse]) -> None:
+        web = Web(PNG)
+        answer = cls(data="<b>A cat\ud800", images=[GeneratedImage(b64_json=b64(PNG)), GeneratedImage("https://h/0")])
+        shown = media.attach(answer, web.fetch)._repr_html_() or ""
+        assert shown.startswith(
+            '<p style="white-space: pre-wrap">&lt;b&gt;A cat?</p>\n<img src="data:image/png;base64,'
+        )
+        assert shown.count("<img ") == 2
+        assert web.asked == []
+        assert cls(data="no images")._repr_html_() is None
 
     def test_of_sound_is_a_player(self) -> None:
         wav = b"RIFF\0\0\0\0WAVEfmt "

@@ -179,6 +179,27 @@ class TestLimits:
                 assert time.monotonic() - started < 0.6 + 0.5
             assert server.wait_until_closed()
 
+    @pytest.mark.parametrize("head", [b"RIFF", b"x" * 5000])
+    def test_what_was_read_ahead_of_a_pipe_goes_out_before_more_comes(self, head: bytes) -> None:
+        reading, writing = os.pipe()
+        os.write(writing, head)
+
+        def serve(taken: Taken) -> None:
+            while head not in taken.body:  # only then does the writer go on
+                size = int(taken.reader.readline(), 16)
+                taken.read(size)
+                taken.reader.readline()
+            os.write(writing, b" and the rest")
+            os.close(writing)
+            taken.read_all()
+            taken.send(SAID)
+
+        with UploadServer(serve) as server, Client(KEY, server.url) as client, open(reading, "rb") as file:
+            assert file.peek(1)[:1] == head[:1]
+            assert client.transcribe(file, MODEL, deadline=10).text == "said"
+            assert os.get_blocking(reading)
+        assert head + b" and the rest" in server.taken[0].body
+
     @pytest.mark.kinds("async")
     def test_a_slow_pipe_does_not_hold_up_the_event_loop(self) -> None:
         async def work(url: str, file: Any, writing: int) -> tuple[str, int]:

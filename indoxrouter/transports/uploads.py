@@ -153,4 +153,17 @@ def _waited(file: IO[bytes], seconds: float) -> bool:
     raw = getattr(file, "raw", file)
     if os.name != "posix" or not isinstance(raw, io.FileIO) or stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
         return True
-    return wait_for_read(raw, seconds)  # type: ignore[arg-type] # it needs no more than a descriptor
+    at_once = wait_for_read(raw, 0) or _read_ahead(file, raw)  # type: ignore[arg-type] # it needs but a descriptor
+    return at_once or wait_for_read(raw, seconds)  # type: ignore[arg-type] # as above
+
+
+def _read_ahead(file: IO[bytes], raw: io.FileIO) -> bool:
+    """Whether the buffer holds something, as after a `peek`: only another one tells, which must not wait."""
+    if not isinstance(file, io.BufferedReader):
+        return False
+    blocking = os.get_blocking(raw.fileno())
+    os.set_blocking(raw.fileno(), False)
+    try:
+        return bool(file.peek(1))
+    finally:
+        os.set_blocking(raw.fileno(), blocking)

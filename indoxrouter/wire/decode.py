@@ -16,6 +16,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from indoxrouter.errors import APIError
 from indoxrouter.media import ImageResponse, SpeechResponse
+from indoxrouter.medium import decoded
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse, Usage
 from indoxrouter.wire.fields import (
     cost_header,
@@ -29,7 +30,7 @@ from indoxrouter.wire.fields import (
     usage,
     whole,
 )
-from indoxrouter.wire.images import image_in, images_in
+from indoxrouter.wire.images import image_in, images_in, is_url
 from indoxrouter.wire.masking import clean
 from indoxrouter.wire.messages import Result, request_id_in
 
@@ -74,16 +75,22 @@ def image(result: Result) -> ImageResponse:
 
 
 def speech(result: Result) -> SpeechResponse:
-    """The audio itself from one kind of server, its URL from the other."""
+    """The audio itself from one kind of server, its URL or base64 from the other."""
     if isinstance(result.body, bytes):
         kind = result.headers.get("content-type")
         return SpeechResponse(content=result.body, content_type=kind, **shared(result, {}))
     body = unwrapped(result)
     found = body.get("data")
-    url = found if isinstance(found, str) else mapping(found).get("url")
-    if not isinstance(url, str):
+    url, packed = text(mapping(found).get("url")), text(mapping(found).get("b64_json"))
+    if isinstance(found, str):
+        url, packed = (found, None) if is_url(found) else (None, found)
+    try:
+        content = decoded(packed, "speech") if packed else None
+    except APIError:
+        url, content = packed if (packed or "").startswith("/") else url, None  # a path of the server's own
+    if not url and not content:
         raise not_understood(result)
-    return SpeechResponse(data=found, url=url, **shared(result, body))
+    return SpeechResponse(data=found, content=content, url=url, **shared(result, body))
 
 
 def transcription(result: Result) -> TranscriptionResponse:

@@ -175,6 +175,8 @@ def _listening(path: str, file: FilePart, model: str, params: Mapping[str, Any])
     check_model(model)
     named, rest = _split(params, _LISTENING_FIELDS)
     granularities = named.get("timestamp_granularities")
+    if isinstance(granularities, str) and not granularities.startswith("["):
+        granularities = [granularities]
     if isinstance(granularities, list | tuple):
         named["timestamp_granularities"] = json.dumps(list(granularities))
     body = {"model": model, **named, **rest}

@@ -155,6 +155,8 @@ def _text_request(
 def _listening(path: str, file: FilePart, model: str, params: Mapping[str, Any]) -> Request:
     check_model(model)
     body = {"model": model, **_flat(params)}
+    if isinstance(one := body.get("timestamp_granularities"), str):
+        body["timestamp_granularities"] = [one]
     return Request("transcription", "POST", (path,), body, file, model=model, names="model", content=True)
 
 

@@ -12,6 +12,15 @@ from indoxrouter.wire.images import is_url
 from indoxrouter.wire.messages import Result
 
 _STATES = frozenset({"pending", "processing", "completed", "failed", "cancelled"})
+_WORDS = {
+    **{state: state for state in _STATES},
+    "canceled": "cancelled",
+    **dict.fromkeys(("succeeded", "success", "done", "finished"), "completed"),
+    **dict.fromkeys(("error", "expired", "timeout"), "failed"),
+}
+"""What servers call the states; those of their own stay as they write them."""
+_OF_JOBS = _STATES | {"canceled", "succeeded"}
+"""Words that tell a job; answers of other kinds have the rest for a status too."""
 _LISTS = ("jobs", "data", "result", "results", "videos", "items")
 _MOST = 10**18
 
@@ -24,7 +33,7 @@ def video(result: Result) -> VideoResponse:
     job: Mapping[str, Any] = {}
     if _is_job(data):
         job = data
-    elif body.get("job_id") is not None or text(body.get("status")) in _STATES:
+    elif body.get("job_id") is not None or _told(body) in _OF_JOBS:
         job = body
     videos = _videos(job.get("result")) or _videos(body.get("data")) or _videos(body)
     if not job and not videos:
@@ -33,7 +42,7 @@ def video(result: Result) -> VideoResponse:
     return VideoResponse(
         data=videos,
         job_id=_id(job),
-        status=text(job.get("status")),
+        status=_status(job),
         is_async=asynchronous if isinstance(asynchronous, bool) else None,
         **shared(result, body),
     )
@@ -41,9 +50,9 @@ def video(result: Result) -> VideoResponse:
 
 def video_job(result: Result) -> VideoJob:
     body = mapping(result.body)
-    for found in (body, *(mapping(body.get(name)) for name in ("data", "result", "job"))):
-        if _is_job(found):
-            return _job(found, result.body)
+    places = [body, *(mapping(body.get(name)) for name in ("data", "result", "job"))]
+    for found in (*filter(_is_job, places), *(place for place in places if _status(place) in _STATES)):
+        return _job(found, result.body)
     raise not_understood(result)
 
 
@@ -61,7 +70,15 @@ def video_jobs(result: Result) -> list[VideoJob]:
 
 
 def _is_job(found: Mapping[str, Any]) -> bool:
-    return _id(found) is not None or text(found.get("status")) in _STATES
+    return _id(found) is not None or _told(found) in _OF_JOBS
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    return (text(found.get("status")) or "").lower()
+
+
+def _status(found: Mapping[str, Any]) -> str | None:
+    return _WORDS.get(_told(found), text(found.get("status")))
 
 
 def _id(found: Mapping[str, Any]) -> str | None:
@@ -75,18 +92,27 @@ def _id(found: Mapping[str, Any]) -> str | None:
 
 
 def _job(found: Mapping[str, Any], raw: Any) -> VideoJob:
-    error = found.get("error")
-    said = mapping(error)
+    status = _status(found)
     return VideoJob(
         job_id=_id(found),
-        status=text(found.get("status")),
+        status=status,
         progress=number(found.get("progress")),
         videos=_videos(found.get("result")) or _videos(found),
-        error=text(error) or text(said.get("message")) or text(said.get("detail")),
+        error=_said(found.get("error")) or (_said(found) or _why(found) if status == "failed" else None),
         created_at=moment(found.get("created_at")),
         model=text(found.get("model")),
         raw=raw,
     )
+
+
+def _said(value: Any) -> str | None:
+    within = mapping(value)
+    return text(value) or text(within.get("message")) or text(within.get("detail"))
+
+
+def _why(found: Mapping[str, Any]) -> str | None:
+    """Where the server says no more than how it ended, that."""
+    return _told(found) if _told(found) in ("expired", "timeout") else None
 
 
 def _videos(value: Any) -> list[GeneratedVideo]:
@@ -102,7 +128,7 @@ def _videos(value: Any) -> list[GeneratedVideo]:
 
 def _video(row: Any) -> GeneratedVideo | None:
     if isinstance(row, str):
-        return GeneratedVideo(url=row) if is_url(row) else None
+        return GeneratedVideo(url=row) if is_url(row) or row.startswith("/") else None
     found = mapping(row)
     inner = found.get("video_url")
     url = text(found.get("url")) or text(inner) or text(mapping(inner).get("url"))
