@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from indoxrouter.core.assembly import Assembly, State
 from indoxrouter.core.steps import Emit, Plan
@@ -15,6 +15,10 @@ from indoxrouter.responses import ChatChunk, ChatResponse, Usage
 class Held:
     """What both kinds of stream show. Looking never reads on."""
 
+    _unfinished: ClassVar[set[Plan[ChatResponse]]] = set()
+    """The collector finds a forgotten stream and its plan in any order: held here, a plan outlives its stream, which
+    closes itself by it."""
+
     def __init__(self, plan: Plan[ChatResponse], assembly: Assembly) -> None:
         self._plan = plan
         self._assembly = assembly
@@ -23,6 +27,7 @@ class Held:
         self._closing = False
         self._over = False
         self._process = os.getpid()
+        self._unfinished.add(plan)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.state}, {len(self.text)} characters so far>"
@@ -73,17 +78,15 @@ class Held:
         if self._process == os.getpid():
             return True
         if not self._over:
-            self._over, self._error = (
-                True,
-                self._unfinished("the stream belongs to the process it was opened in", "forked"),
-            )
+            self._finish()
+            self._error = self._not_finished("the stream belongs to the process it was opened in", "forked")
         return False
 
     def _take(self, step: Emit | ChatResponse) -> ChatChunk | None:
         """The next chunk; None at the end, and when the stream opens."""
         if isinstance(step, Emit):
             return step.chunk
-        self._over = True
+        self._finish()
         self._response = step
         return None
 
@@ -91,17 +94,21 @@ class Held:
         """Something ended a step: an error of ours is the stream's own end, all else closes it."""
         if isinstance(error, IndoxRouterError) and not self._closing:
             self._error = error
-            self._over = True
+            self._finish()
         else:
             self._closing = True
 
     def _ended(self) -> None:
         """The plan has been told that nobody wants more."""
-        self._over = True
+        self._finish()
         if self._assembly.state != "complete":
             self._assembly.state = "cancelled"
 
-    def _unfinished(self, why: str, code: str) -> StreamError:
+    def _finish(self) -> None:
+        self._over = True
+        self._unfinished.discard(self._plan)
+
+    def _not_finished(self, why: str, code: str) -> StreamError:
         return StreamError(
             why,
             code=code,

@@ -76,7 +76,7 @@ class ChatStream(Held, Iterator[ChatChunk]):
         while self._step() is not None:
             pass
         if self._response is None:
-            raise self._unfinished("the stream was closed before its end", "cancelled")
+            raise self._not_finished("the stream was closed before its end", "cancelled")
         return self._response
 
     @property
@@ -156,6 +156,7 @@ class AsyncChatStream(Held, AsyncIterator[ChatChunk]):
     def __del__(self) -> None:
         if self._is_ours() and not self._over:
             self._driver.abandon(self._plan, Closed())
+            self._ended()
 
     async def close(self) -> None:
         """Drop the rest of the answer; closing again, or after its end, does nothing."""
@@ -191,8 +192,8 @@ class AsyncChatStream(Held, AsyncIterator[ChatChunk]):
         if self._error is not None:
             raise self._error
         if self._over or self._closing:
-            raise self._unfinished("the stream was closed before its end", "cancelled")
-        raise self._unfinished("the stream is not finished: await response() first", "unfinished")
+            raise self._not_finished("the stream was closed before its end", "cancelled")
+        raise self._not_finished("the stream is not finished: await response() first", "unfinished")
 
     async def _step(self) -> ChatChunk | None:
         if not self._is_ours() and self._error is not None:
