@@ -31,6 +31,7 @@ from indoxrouter import (
     ValidationError,
     transports,
 )
+from indoxrouter.errors import MissingKeyError
 from indoxrouter.sandbox import Sandbox
 from indoxrouter.wire.encoding import Decoder
 
@@ -230,9 +231,11 @@ class TestB13Keys:
                 client.chat(HELLO)
             assert server.connections == 0
 
-    @pytest.mark.parametrize("key", [5, b"bytes", "   "])
-    def test_b13_what_is_no_key_is_refused(self, key: Any) -> None:
-        with pytest.raises(ConfigurationError):
+    @pytest.mark.parametrize(
+        ("key", "error"), [(5, ConfigurationError), (b"bytes", ConfigurationError), ("   ", MissingKeyError)]
+    )
+    def test_b13_what_is_no_key_is_refused(self, key: Any, error: type[IndoxRouterError]) -> None:
+        with pytest.raises(error):
             Client(key)
 
 
