@@ -10,6 +10,7 @@ import contextlib
 import errno
 import http.client
 import io
+import queue
 import socket
 import ssl
 import threading
@@ -232,11 +233,23 @@ def _send_unless_answered(sock: socket.socket, data: memoryview) -> None:
         data = data[sock.send(data) :]
 
 
-class _HttpPool(HTTPConnectionPool):
+class Quiet:
+    """What is added to urllib3's pools, to which `self` belongs too."""
+
+    def _put_conn(self: Any, conn: Any) -> None:
+        """As urllib3 does it, but without its warning: there may well be more threads than connections to keep."""
+        try:
+            self.pool.put(conn, block=False)
+        except (AttributeError, queue.Full):  # the pool may have been closed meanwhile
+            if conn:
+                conn.close()
+
+
+class _HttpPool(Quiet, HTTPConnectionPool):
     ConnectionCls = type("TimedHTTPConnection", (Timed, HTTPConnection), {})
 
 
-class HttpsPool(HTTPSConnectionPool):
+class HttpsPool(Quiet, HTTPSConnectionPool):
     ConnectionCls = type("TimedHTTPSConnection", (Timed, HTTPSConnection), {})
 
     def _validate_conn(self, conn: Any) -> None:
