@@ -42,7 +42,7 @@ def lines() -> Iterable[str]:
     if counts.RUN:
         yield counts.line()
     for name, number, unit in MEASURED.values():
-        yield f"  {name}: {number:,g} {unit}"
+        yield f"  {name}: {number:,g} {unit}".rstrip()
 
 
 def write(path: Path, command: str, seconds: float) -> None:
