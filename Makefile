@@ -2,13 +2,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-peers test-versions fuzz lint clean
+.PHONY: demo test test-long test-peers test-versions fuzz lint clean
 
 demo: $(VENV)/ready-demo  ## the main job, end to end, against the local sandbox
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/ready-dev  ## the suite, with branch coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+test-long: $(VENV)/ready-dev  ## the whole proof of reliability at its full size, with its figures: about an hour
+	$(BIN)/pytest -m 'not peers' --timeout 900 tests/reliability --figures build/reliability.json
+	$(MAKE) fuzz
 
 test-peers: $(VENV)/ready-dev  ## what needs other packages' environments
 	$(BIN)/pytest -m peers
