@@ -72,7 +72,7 @@ async def _run(cell: Cell, server: FaultServer, pulse: Pulse) -> Run:
         secrets("api key"),
         case.url,
         max_retries=cell.retries,
-        timeout=20,
+        timeout=AMPLE,
         verify=False,  # all is plain here, and reading certificates for each client would take most of the time
         auth="key" if cell.fault.refuses or cell.fault.door else "login",
         default_headers={"X-Tenant": secrets("default header")},

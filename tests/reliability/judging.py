@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ DEADLINE = 0.8
 """Seconds for a call that only a limit ends."""
 TIMEOUT = 0.5
 """Seconds for an attempt that only a limit ends, where the call has time for another."""
-AMPLE = 15.0
+AMPLE = 60.0
 """Seconds for a call that ends by itself."""
 MARGIN = 0.5
 BUSY = 0.1
@@ -38,6 +39,14 @@ class Cell:
     def retries(self) -> int:
         """Two where the rules allow but one: a paid call that may have been carried out."""
         return 2 if self.method.paid and any(one.outcome == "unknown" for one in self.verdicts) else 1
+
+    @property
+    def sampled(self) -> bool:
+        """One half of all: from method to method, the clients change their places with the connections."""
+        fault = self.fault
+        if fault.between or fault.refuses or fault.door:
+            return True
+        return (zlib.crc32(f"{fault.name} {self.method.name}".encode()) + self.reused + self.asynchronous) % 2 == 0
 
     def __str__(self) -> str:
         parts = (self.fault.name, self.method.name, "reused" if self.reused else "new")

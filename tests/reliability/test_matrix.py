@@ -12,7 +12,7 @@ from . import counts
 from .canaries import Overheard
 from .cells import cells_of, run_all
 from .faults_of_answers import FAILED, HARMLESS, LIMITS, ODD_BODIES, REFUSALS, REFUSED, redirects
-from .faults_of_http import CUT_BODIES, ENDS, FORMS, HANGS, LYING_BODIES
+from .faults_of_http import BOMBS, CUT_BODIES, ENDS, FORMS, HANGS, LYING_BODIES
 from .faults_of_streams import STREAMS
 from .faultserver import FaultServer
 from .judging import Cell
@@ -24,6 +24,7 @@ GROUPS: dict[str, list[Fault]] = {
     "connections that end": ENDS,
     "bodies that are cut": CUT_BODIES,
     "bodies whose framing lies": LYING_BODIES,
+    "bombs": BOMBS,
     "answers that never end": HANGS,
     "refusals": [*REFUSED, *REFUSALS],
     "failures": FAILED,
@@ -42,6 +43,13 @@ def prove(cells: list[Cell], server: FaultServer, pulse: Pulse) -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_matrix(group: str, server: FaultServer, pulse: Pulse, overheard: Overheard) -> None:
+    """Every fault and method, each client on one kind of connection."""
+    prove([cell for cell in cells_of(GROUPS[group]) if cell.sampled], server, pulse)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("group", GROUPS)
+def test_whole_matrix(group: str, server: FaultServer, pulse: Pulse, overheard: Overheard) -> None:
     prove(list(cells_of(GROUPS[group])), server, pulse)
 
 
