@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -185,14 +186,15 @@ def test_a_login_can_be_slow() -> None:
 
 def test_expired_tokens_are_forgotten_when_they_are_many() -> None:
     settings = Settings(api_key="k", token_lifetime=0.001, jwt=False, refresh_tokens=False)
-    tokens = Tokens(settings, KeyRing(database.opened(None), "k"))
-    bearer = "Bearer " + tokens.login("k")["access_token"]
-    time.sleep(0.01)
-    with pytest.raises(RouterError) as expired:
-        tokens.check(bearer)
-    for _ in range(10_002):
-        tokens.login("k")
-    with pytest.raises(RouterError) as forgotten:
-        tokens.check(bearer)
+    with closing(database.opened(None)) as db:
+        tokens = Tokens(settings, KeyRing(db, "k"))
+        bearer = "Bearer " + tokens.login("k")["access_token"]
+        time.sleep(0.01)
+        with pytest.raises(RouterError) as expired:
+            tokens.check(bearer)
+        for _ in range(10_002):
+            tokens.login("k")
+        with pytest.raises(RouterError) as forgotten:
+            tokens.check(bearer)
     assert expired.value.body["detail"] == "Token has expired"
     assert forgotten.value.body["detail"] == "Could not validate credentials"
