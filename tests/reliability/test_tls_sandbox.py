@@ -14,6 +14,7 @@ import pytest
 import requests
 from clients import Client
 from cryptography.hazmat.primitives import serialization
+from downloading import fetched
 
 from indoxrouter import ConfigurationError, NetworkError
 from indoxrouter.sandbox import Sandbox
@@ -157,6 +158,17 @@ def test_a_bad_certificate_is_met_once(
     assert [attempt.outcome for attempt in error.attempts] == (["not_sent"] if auth == "key" else [])
     assert relay.connections - before == 1
     assert sandbox.stats()["requests"] == {}
+
+
+def test_a_file_is_not_fetched_from_a_bad_certificate(
+    bad: tuple[Bad, Sandbox, Relay], certificates: Certificates
+) -> None:
+    one, _, relay = bad
+    before = relay.connections
+    with pytest.raises(NetworkError, match=one.reason) as caught:
+        fetched(through(relay), f"{through(relay)}/images/x.png", verify=certificates.authority, max_retries=3)
+    assert (caught.value.code, caught.value.outcome) == ("certificate", "not_sent")
+    assert relay.connections - before == 1
 
 
 def test_the_publics_authorities_do_not_know_it(secure: Sandbox) -> None:
