@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import itertools
 import json
 import os
+import queue
 import signal
 import threading
 import time
@@ -382,6 +384,23 @@ class TestC27AtOnce:
             stream = client.chat(HELLO, stream=True)
             assert time.monotonic() - started < 0.4
             assert stream.data == ""
+
+
+@pytest.mark.kinds("sync", "sync-openai")
+def test_c28_the_collector_may_close_a_stream_while_its_thread_holds_the_pools_lock() -> None:
+    with RawServer(lambda _: [STREAM_HEAD, piece("a"), HOLD]) as server, Client(KEY, server.url) as client:
+        gc.collect()  # pools of other tests, whose own ends take their locks
+        stream = client.chat(HELLO, stream=True)
+        holder = [stream]
+        holder.append(holder)  # a cycle: only the collector finds it
+        del stream, holder
+        locks = [item.mutex for item in gc.get_objects() if isinstance(item, queue.LifoQueue)]
+        assert locks
+        with contextlib.ExitStack() as held:
+            for lock in locks:
+                held.enter_context(lock)
+            gc.collect()
+        assert server.wait_until_closed()
 
 
 class TestC28LeavingEarly:

@@ -108,8 +108,9 @@ class Transport:
         raise transports.closed(sent=True) if source.connections.closed else failure
 
     def close_reply(self, reply: Reply) -> None:
+        # It is not handed back to its pool, whose lock this very thread may hold: a stream that nobody
+        # holds any more is closed by the garbage collector, in the middle of anything.
         reply.source.raw.close()
-        reply.source.raw.release_conn()
 
     def abort(self, reply: Reply) -> None:
         """Let a read that is waiting in another thread come to its end."""
