@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ log = logging.getLogger("indoxrouter")
 WORKERS = 4
 WAITING = 256
 """Requests that may wait for a worker; more are dropped."""
+_NAME = "indoxrouter-aside"
 
 
 class Aside:
@@ -35,6 +37,8 @@ class Aside:
         self._lock = threading.RLock()  # a stream may be collected, and left, at any moment of this very thread
 
     def send(self, request: HttpRequest, seconds: float) -> None:
+        if sys.is_finalizing():
+            return  # a thread would never begin, and whoever started it would wait for that
         with self._lock:
             if len(self._waiting) >= WAITING:
                 log.warning("%s %s is not sent: too many wait already", request.method, request.path)
@@ -44,10 +48,17 @@ class Aside:
                 return
             self._workers += 1
         try:
-            threading.Thread(target=self._work, name="indoxrouter-aside").start()
-        except RuntimeError:  # the interpreter is ending
+            threading.Thread(target=self._work, name=_NAME).start()
+        except RuntimeError:  # there are too many, or the interpreter is ending
             with self._lock:
                 self._workers -= 1
+            _without_worker.add(self)
+
+    def finish(self) -> None:
+        """Send what waits, in this thread."""
+        with self._lock:
+            self._workers += 1
+        self._work()
 
     def _work(self) -> None:
         while (work := self._next()) is not None:
@@ -74,6 +85,18 @@ class Aside:
         with self._lock:
             self._transport = self._transport or Transport(self._settings)
             return self._transport
+
+
+_without_worker: set[Aside] = set()
+"""Those of which something may still wait."""
+
+
+def finish() -> None:
+    """For the end of the interpreter, when it has waited for all threads, and may start no other."""
+    while _without_worker:
+        _without_worker.pop().finish()
+    while working := [thread for thread in threading.enumerate() if thread.name == _NAME]:
+        working[0].join() if working[0].ident else time.sleep(0.01)  # a daemon may be starting it just now
 
 
 def _carry_out(transport: Transport, request: HttpRequest, until: float) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import weakref
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from indoxrouter import aside
 from indoxrouter.core.assembly import Assembly, State
 from indoxrouter.core.steps import Emit, Plan
 from indoxrouter.errors import Attempt, IndoxRouterError, StreamError
@@ -15,7 +18,7 @@ from indoxrouter.responses import ChatChunk, ChatResponse, Usage
 class Held:
     """What both kinds of stream show. Looking never reads on."""
 
-    _unfinished: ClassVar[set[Plan[ChatResponse]]] = set()
+    _unfinished: ClassVar[dict[Plan[ChatResponse], weakref.ref[Held]]] = {}
     """The collector finds a forgotten stream and its plan in any order: held here, a plan outlives its stream, which
     closes itself by it."""
 
@@ -27,7 +30,7 @@ class Held:
         self._closing = False
         self._over = False
         self._process = os.getpid()
-        self._unfinished.add(plan)
+        self._unfinished[plan] = weakref.ref(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.state}, {len(self.text)} characters so far>"
@@ -104,9 +107,21 @@ class Held:
         if self._assembly.state != "complete":
             self._assembly.state = "cancelled"
 
+    @classmethod
+    def leave_all(cls) -> None:
+        """For the end of the interpreter: streams that it finds open later could tell their servers nothing."""
+        for found in list(cls._unfinished.values()):
+            if (stream := found()) is not None:
+                stream._leave()
+        aside.finish()
+
+    def _leave(self) -> None:
+        """End it, whatever it is doing."""
+        raise NotImplementedError
+
     def _finish(self) -> None:
         self._over = True
-        self._unfinished.discard(self._plan)
+        self._unfinished.pop(self._plan, None)
 
     def _not_finished(self, why: str, code: str) -> StreamError:
         return StreamError(
@@ -118,3 +133,6 @@ class Held:
             attempts=self.attempts,
             outcome="unknown",
         )
+
+
+atexit.register(Held.leave_all)

@@ -61,6 +61,8 @@ class ChatStream(Held, Iterator[ChatChunk]):
     def __del__(self) -> None:
         self.close()
 
+    _leave = __del__
+
     def close(self) -> None:
         """Drop the rest of the answer; closing again, or after its end, does nothing."""
         if not self._is_ours():
@@ -133,6 +135,7 @@ class AsyncChatStream(Held, AsyncIterator[ChatChunk]):
         super().__init__(plan, assembly)
         self._driver = driver
         self._turn = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
 
     async def open(self) -> Self:
         """Send the request, and return at the first event."""
@@ -154,9 +157,17 @@ class AsyncChatStream(Held, AsyncIterator[ChatChunk]):
         await self.close()
 
     def __del__(self) -> None:
-        if self._is_ours() and not self._over:
+        """The collector may call it in any thread, and in the middle of anything that its event loop is doing."""
+        if not self._is_ours() or self._over:
+            return
+        if self._loop.is_running():
+            with contextlib.suppress(RuntimeError):  # it ends just now, and the connection with it
+                self._loop.call_soon_threadsafe(self._driver.abandon, self._plan, Closed())
+        else:
             self._driver.abandon(self._plan, Closed())
-            self._ended()
+        self._ended()
+
+    _leave = __del__
 
     async def close(self) -> None:
         """Drop the rest of the answer; closing again, or after its end, does nothing."""

@@ -114,13 +114,9 @@ class AsyncTransport:
         raise transports.closed(sent=True) if source.held.closed else failure
 
     def close_reply(self, reply: Reply) -> None:
-        """Does not wait, so that it can follow a cancellation; the collector may call it in any thread."""
+        """Does not wait, so that it can follow a cancellation."""
         source: _Source = reply.source
-        if source.held.is_elsewhere():
-            with contextlib.suppress(RuntimeError):  # the event loop ends just now, and the connection with it
-                source.held.loop.call_soon_threadsafe(source.close)
-        else:
-            source.close()
+        source.close()
 
     async def close(self) -> None:
         """End the session of this event loop; those of other loops end with them."""
@@ -180,13 +176,8 @@ class _LoopSession:
     def __init__(self, settings: Settings, verify: ssl.SSLContext | bool) -> None:
         self.session = _new_session(settings, verify)
         self.closed = False
-        self.loop = asyncio.get_running_loop()
         self._keeper = _kept_open(self.session)
         self._waits: set[asyncio.Timeout] = set()
-
-    def is_elsewhere(self) -> bool:
-        """Whether its event loop is running in another thread."""
-        return self.loop.is_running() and asyncio._get_running_loop() is not self.loop
 
     async def open(self) -> None:
         await anext(self._keeper)

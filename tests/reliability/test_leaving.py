@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -112,3 +115,44 @@ def test_c28_streams_that_go_with_their_client(sandbox: Sandbox, collecting_by_h
         gc.collect()
         all_are_left(sandbox)
     assert silent.all == []
+
+
+ENDS = {
+    "a name of its module": "stream = client.chat(question, stream=True); next(stream)",
+    "an exception in a loop": """
+        stream = client.chat(question, stream=True)
+        for chunk in stream:
+            raise ZeroDivisionError
+    """,
+    "a cycle": "stream = client.chat(question, stream=True); cycle = [stream]; cycle.append(cycle); del stream, cycle",
+    "a module that is torn down late": "sys.modules['late'] = client.chat(question, stream=True)",
+    "a reader in a daemon": """
+        stream = client.chat(question, stream=True)
+        threading.Thread(target=list, args=(stream,), daemon=True).start()
+    """,
+    "an event loop that has ended": """
+        async def main():
+            global stream
+            stream = await indoxrouter.AsyncClient(key, client.base_url).chat(question, stream=True)
+            await anext(stream)
+        asyncio.run(main())
+    """,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_c28_a_script_that_ends_leaves_its_streams(end: str, sandbox: Sandbox) -> None:
+    """At once, as the server gets to know: a thread that is started too late would hold it up for good."""
+    code = f"""
+import asyncio, sys, threading, indoxrouter
+key = {sandbox.api_key!r}
+client = indoxrouter.Client(key, {sandbox.url!r})
+question = {QUESTION!r}
+{textwrap.dedent(ENDS[end])}
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines()[-1:] == ["ZeroDivisionError"] * ("exception" in end)
+    assert ended.returncode == ("exception" in end)
+    assert sandbox.stats()["stops"] == 1 or "daemon" in end  # which nothing waits for
+    counts.RUN["streams left early"] += 1
