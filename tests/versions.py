@@ -71,7 +71,8 @@ def main() -> int:
     begun = time.monotonic()
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *(arguments or ["-n", "2"])]
     status = subprocess.run(command, cwd=CHECKOUT).returncode
-    print(f"{end.end}: {shown}: {'failed' if status else 'passed'} in {(time.monotonic() - begun) / 60:.1f} minutes")
+    ended = f"failed with the status {status}" if status else "passed"
+    print(f"{end.end}: {shown}: {ended} in {(time.monotonic() - begun) / 60:.1f} minutes")
     return status
 
 
