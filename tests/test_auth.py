@@ -90,7 +90,9 @@ class TestA1OneRefreshForAll:
             stats = requests.get(url.removesuffix("/v1") + "/sandbox/stats", timeout=10).json()
         assert not failed, failed[0]
         assert calls >= 64
-        assert stats["logins"] + stats["refreshes"] <= 20 / 1.5 + 2
+        # A refresh that a busy machine lets wait for longer than the old token lives is followed by a login.
+        assert stats["refreshes"] <= 20 / 1.5 + 1
+        assert stats["logins"] <= 1 + 4
 
     @pytest.mark.kinds("sync")
     def test_a1_waiters_share_the_first_login(self) -> None:

@@ -66,11 +66,11 @@ class Flight:
         """Still valid: what the leader goes on with where an early refresh fails."""
 
     def until(self, deadline: float | None, now: float) -> float | None:
-        """When the leader gives up; an early refresh may take nearly all that its spare token has left."""
+        """When the leader gives up; an early refresh may take half of what its spare token has left."""
         if self.spare is None or self.spare.lifetime is None:
             return deadline
-        early = now + (self.spare.fetched_at + self.spare.lifetime - now) * 0.95
-        return early if deadline is None else min(early, deadline)
+        half = now + (self.spare.fetched_at + self.spare.lifetime - now) / 2
+        return half if deadline is None else min(half, deadline)
 
 
 class Lead(NamedTuple):
