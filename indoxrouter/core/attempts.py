@@ -262,8 +262,9 @@ class Attempts:
     def _secrets(self, request: Request, token: AccessToken) -> Iterable[str]:
         key = self._shared.settings.key
         yield from (token.value, *token.cookies.values(), *([key] if isinstance(key, str) else []))
-        headers = (*self._shared.settings.default_headers.values(), *self._options.extra_headers.values())
-        words = (*headers, *texts_in(self._options.extra_body), *request.private_texts())
+        headers = {**self._shared.settings.default_headers, **self._options.extra_headers}
+        kept = [value for name, value in headers.items() if not name.lower().endswith("-id")]  # of requests, traces
+        words = (*kept, *texts_in(self._options.extra_body), *request.private_texts())
         yield from (text for text in words if len(text) > 5)  # shorter ones are in any sentence
 
     def _record(
