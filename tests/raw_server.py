@@ -7,17 +7,16 @@ answered by themselves unless the script is told to see them too.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from socket_server import SocketServer, shut
 
 
 class End(Enum):
@@ -52,83 +51,24 @@ class Seen:
 Script = Callable[[Seen], Iterable[Action]]
 
 
-class RawServer:
-    """Serves each connection in a thread of its own, on loopback."""
+class RawServer(SocketServer):
+    """Does as its script says, request by request."""
 
     def __init__(self, script: Script, *, logins: bool = True) -> None:
+        super().__init__()
         self._script = script
         self._logins = logins
-        self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
         self.requests: list[Seen] = []
         self.logins: list[Seen] = []
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.origin}/v1"
 
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            left = list(self._open)
-        for connection in left:
-            _shut(connection)
-        for thread in self._threads:
-            thread.join(5)
-            assert not thread.is_alive(), "a connection of the raw server did not end"
-
-    @property
-    def open_connections(self) -> int:
-        with self._lock:
-            return len(self._open)
-
-    def wait_until_closed(self, seconds: float = 2.0) -> bool:
-        """Whether the client drops every connection in time."""
-        end = time.monotonic() + seconds
-        while self.open_connections and time.monotonic() < end:
-            time.sleep(0.01)
-        return not self.open_connections
-
-    def _start(self, target: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._open.add(connection)
-                self.connections += 1
-                number = self.connections
-            self._start(self._serve, connection, number)
-
     def _serve(self, connection: socket.socket, number: int) -> None:
-        try:
-            with connection.makefile("rb") as reader:
-                while (seen := self._read(reader, number)) is not None:
-                    for action in self._answer(seen):
-                        if not _carry_out(connection, action):
-                            return
-        except OSError:
-            pass  # the client left first
-        finally:
-            connection.close()
-            with self._lock:
-                self._open.discard(connection)
+        with connection.makefile("rb") as reader:
+            while (seen := self._read(reader, number)) is not None:
+                for action in self._answer(seen):
+                    if not _carry_out(connection, action):
+                        return
 
     def _answer(self, seen: Seen) -> Iterable[Action]:
         if self._logins and "/auth/" in seen.path:
@@ -156,7 +96,7 @@ def _carry_out(connection: socket.socket, action: Action) -> bool:
         case bytes():
             connection.sendall(action)
         case End.FIN:
-            _shut(connection)
+            shut(connection)
             return False
         case End.RST:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -168,11 +108,6 @@ def _carry_out(connection: socket.socket, action: Action) -> bool:
         case _:
             time.sleep(action)
     return True
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it may be gone already
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 def head(status: int = 200, **headers: str) -> bytes:

@@ -8,15 +8,14 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from raw_server import ok
+from socket_server import SocketServer
 
-Serve = Callable[["Taken"], object]
+ServeUpload = Callable[["Taken"], object]
 SAID = ok({"text": "said"})
 
 
@@ -71,70 +70,34 @@ class Taken:
         return self.body.partition(b"\r\n\r\n")[2].partition(b"\r\n--" + boundary)[0]
 
 
-class UploadServer:
-    """Serves each connection in a thread; where `serve` returns False the connection ends. Logins are answered."""
+class UploadServer(SocketServer):
+    """Where `serve` returns False the connection ends. Logins are answered."""
 
-    def __init__(self, serve: Serve, context: ssl.SSLContext | None = None) -> None:
-        self._serve = serve
+    def __init__(self, serve: ServeUpload, context: ssl.SSLContext | None = None) -> None:
+        super().__init__()
+        self._serve_upload = serve
         self._context = context
-        self._threads: list[threading.Thread] = []
-        self._open: set[socket.socket] = set()
         self.taken: list[Taken] = []
         self.logins = 0
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}/v1"
 
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        if self._context is None:
+            return self._requests(connection, number)
+        with self._held(self._context.wrap_socket(connection, server_side=True)) as secured:
+            return self._requests(secured, number)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
-            assert not thread.is_alive(), "a connection of the upload server did not end"
-
-    def wait_until_closed(self, seconds: float = 2.0) -> bool:
-        """Whether the client drops every connection in time."""
-        end = time.monotonic() + seconds
-        while self._open and time.monotonic() < end:
-            time.sleep(0.01)
-        return not self._open
-
-    def _start(self, target: Callable[..., None], *args: Any) -> None:
-        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
-        self._threads[-1].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                self._start(self._one, connection, self.connections)
-
-    def _one(self, connection: socket.socket, number: int) -> None:
-        self._open.add(connection)
-        with contextlib.suppress(OSError), connection:
-            used = self._context.wrap_socket(connection, server_side=True) if self._context else connection
-            with used, used.makefile("rb") as reader:
-                while (taken := self._head(used, reader, number)) is not None:
-                    if "/auth/" in taken.path:
-                        self.logins += 1
-                        taken.read_all()
-                        taken.send(ok({"access_token": f"token-{self.logins}"}))
-                        continue
-                    self.taken.append(taken)
-                    if self._serve(taken) is False:
-                        break
-        self._open.discard(connection)
+    def _requests(self, connection: socket.socket, number: int) -> None:
+        with connection.makefile("rb") as reader:
+            while (taken := self._head(connection, reader, number)) is not None:
+                if "/auth/" in taken.path:
+                    self.logins += 1
+                    taken.read_all()
+                    taken.send(ok({"access_token": f"token-{self.logins}"}))
+                    continue
+                self.taken.append(taken)
+                if self._serve_upload(taken) is False:
+                    break
 
     def _head(self, connection: socket.socket, reader: Any, number: int) -> Taken | None:
         line = reader.readline()

@@ -11,15 +11,14 @@ and JSON. A script is a list of steps, such as `[{"good": "half"}, {"end": "rst"
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from raw_server import End, answer
+from socket_server import SocketServer
 
 from .answers import Good
 from .exchange import Action, Drip, Exchange, Script
@@ -62,44 +61,16 @@ def script_of(steps: list[dict[str, Any]]) -> Script:
     return script
 
 
-class Control:
+class Control(SocketServer):
     """Serves the control port of a fault server."""
 
     def __init__(self, server: FaultServer) -> None:
+        super().__init__()
         self._server = server
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for sock in [self._listener, *self._open]:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(5)
-
-    def _start(self, target: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self._open.add(connection)
-                self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rw") as lines, contextlib.suppress(OSError):
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        del number
+        with connection.makefile("rw") as lines:
             for line in lines:
                 try:
                     said = f"ok {json.dumps(self._obey(line))}"
@@ -107,7 +78,6 @@ class Control:
                     said = f"error {json.dumps(repr(error))}"
                 lines.write(said + "\n")
                 lines.flush()
-        self._open.discard(connection)
 
     def _obey(self, line: str) -> Any:
         word, _, rest = line.partition(" ")

@@ -6,17 +6,16 @@ a thousand cases share one server. Until a case's script is armed, it answers we
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from raw_server import End, answer
+from socket_server import Serve, SocketServer
 
 from .exchange import Action, Exchange, Script, Wire, carry_out
 from .ledger import Ledger
@@ -82,39 +81,15 @@ class Case:
             yield End.FIN
 
 
-class FaultServer:
-    """Serves each connection in a thread of its own, on loopback; with `tls`, over TLS."""
+class FaultServer(SocketServer):
+    """Serves its cases; with `tls`, over TLS."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self.ledger = Ledger()
         self.cases: dict[str, Case] = {}
-        self.connections = 0
         self._tls = tls
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._open: set[socket.socket] = set()
-        self._listeners: list[socket.socket] = []
-        self._threads: set[threading.Thread] = set()
-        self.origin = self.door(lambda _: None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        with self._lock:
-            left = [*self._listeners, *self._open]
-            threads = list(self._threads)
-        for connection in left:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for listener in self._listeners:
-            listener.close()
-        for thread in threads:
-            thread.join(5)
-            assert not thread.is_alive(), "a thread of the fault server did not end"
+        self.origin = self._origin(self._listener)
 
     def case(self, script: Script = well, origin: str | None = None, **settings: Any) -> Case:
         """A new corner, whose script is not armed yet."""
@@ -125,78 +100,38 @@ class FaultServer:
 
     def door(self, on_connect: OnConnect) -> str:
         """The origin of another port of this server."""
-        listener = self._bound()
-        listener.listen(1000)
-        self._start(self._accept, listener, on_connect)
+        listener = self._new_port()
+        self._listen(listener, self._serving(on_connect))
         return self._origin(listener)
 
     def shut_door(self) -> tuple[str, Callable[[], None]]:
         """The origin of a port that refuses connections, and a call that opens it."""
-        listener = self._bound()
-
-        def open_it() -> None:
-            listener.listen(1000)
-            self._start(self._accept, listener, lambda _: None)
-
-        return self._origin(listener), open_it
-
-    def _bound(self) -> socket.socket:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        with self._lock:
-            self._listeners.append(listener)
-        return listener
+        listener = self._new_port()
+        return self._origin(listener), lambda: self._listen(listener, self._serve)
 
     def _origin(self, listener: socket.socket) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
 
-    def _start(self, target: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=self._run, args=(target, *args), daemon=True)
-        with self._lock:
-            self._threads.add(thread)
-        thread.start()
+    def _serving(self, on_connect: OnConnect) -> Serve:
+        count = itertools.count()
 
-    def _run(self, target: Callable[..., None], *args: Any) -> None:
-        try:
-            target(*args)
-        finally:
-            with self._lock:
-                self._threads.discard(threading.current_thread())
+        def serve(connection: socket.socket, number: int) -> None:
+            if (at_once := on_connect(next(count))) is None:
+                self._serve(connection, number)
+            else:
+                carry_out(Wire(connection, number), at_once, self._ending)
 
-    def _accept(self, listener: socket.socket, on_connect: OnConnect) -> None:
-        count = 0
-        while not self._stop.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._open.add(connection)
-                self.connections += 1
-                number = self.connections
-            self._start(self._serve, connection, number, on_connect(count))
-            count += 1
+        return serve
 
-    def _serve(self, connection: socket.socket, number: int, at_once: Action | None) -> None:
-        wire = Wire(connection, number)
-        try:
-            if at_once is not None:
-                carry_out(wire, at_once, self._stop)
-                return
-            if self._tls is not None:
-                wire.sock = self._tls.wrap_socket(connection, server_side=True)
-                with self._lock:
-                    self._open.add(wire.sock)
-            while self._exchange(wire):
-                pass
-        except OSError:
-            pass  # the client left first
-        finally:
-            wire.sock.close()
-            connection.close()
-            with self._lock:
-                self._open -= {connection, wire.sock}
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        if self._tls is None:
+            return self._exchanges(Wire(connection, number))
+        with self._held(self._tls.wrap_socket(connection, server_side=True)) as secured:
+            return self._exchanges(Wire(secured, number))
+
+    def _exchanges(self, wire: Wire) -> None:
+        while self._exchange(wire):
+            pass
 
     def _exchange(self, wire: Wire) -> bool:
         """Answer one request; whether the connection goes on."""
@@ -209,7 +144,7 @@ class FaultServer:
         (case.logins if "/auth/" in exchange.path else case.requests).append(exchange)
         try:
             for action in case.script_for(exchange)(exchange):
-                if not carry_out(wire, action, self._stop):
+                if not carry_out(wire, action, self._ending):
                     return False
         except OSError:
             raise

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import threading
 from collections import defaultdict
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from raw_server import answer, ok
+from socket_server import SocketServer
 
 from .exchange import Wire
 
@@ -19,10 +19,11 @@ How = Literal["busy", "gone", "silent", "in turns"]
 _TURN = 0.2
 
 
-class Outage:
-    """Serves each connection in a thread of its own, on loopback; completions quote their prompts."""
+class Outage(SocketServer):
+    """Completions quote their prompts."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: defaultdict[str, list[str | None]] = defaultdict(list)
         """For each prompt, the idempotency key of each request."""
         self.refusals = 0
@@ -31,29 +32,19 @@ class Outage:
         self._down: How | None = None
         self._turns = threading.Event()
         self._turner: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
-        self._threads: set[threading.Thread] = set()
-        self._listener: socket.socket | None = None
-        self._keeper = _bound(0)  # never listens: it keeps the port from being given to others meanwhile
-        self.port: int = self._keeper.getsockname()[1]
+        self._ears: socket.socket | None = None
+        """What listens while it is up; the server's own listener keeps the port from others meanwhile."""
         self.url = f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
-        self._listen()
+        self._come()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.up()
-        self._leave()
-        with self._lock:
-            threads = list(self._threads)
-        for thread in threads:
-            thread.join(5)
-            assert not thread.is_alive(), "a connection of the router did not end"
-        self._keeper.close()
+        super().__exit__(kind, error, trace)
 
     def down(self, how: How) -> None:
         self._down = how
@@ -70,68 +61,31 @@ class Outage:
             self._turner.join()
             self._turner = None
         self._down = None
-        self._listen()
+        self._come()
 
     def _take_turns(self) -> None:
         while not self._turns.is_set():
             self._leave()
             self._turns.wait(_TURN)
-            self._listen()
+            self._come()
             self._turns.wait(_TURN)
 
-    def _listen(self) -> None:
-        if self._listener is None:
-            self._listener = _bound(self.port)
-            self._listener.listen(1000)
-            self._start(self._accept, self._listener)
+    def _come(self) -> None:
+        if self._ears is None:
+            self._ears = self._new_port(self.port)
+            self._listen(self._ears, self._serve)
 
     def _leave(self) -> None:
         """Stop listening, and drop all connections."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-        with self._lock:
-            left = list(self._open)
-        for connection in left:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        ears, self._ears = self._ears, None
+        if ears is not None:
+            self._give_up(ears)
+        self.sever()
 
-    def _start(self, target: Any, *args: Any) -> None:
-        thread = threading.Thread(target=self._run, args=(target, *args), daemon=True)
-        with self._lock:
-            self._threads.add(thread)
-        thread.start()
-
-    def _run(self, target: Any, *args: Any) -> None:
-        try:
-            target(*args)
-        finally:
-            with self._lock:
-                self._threads.discard(threading.current_thread())
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._open.add(connection)
-            if self._listener is not listener:
-                connection.shutdown(socket.SHUT_RDWR)  # it had left already
-            self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        wire = Wire(connection, 0)
-        with connection, contextlib.suppress(OSError):
-            while (head := wire.until_blank_line()) is not None:
-                if not self._answer(wire, head.decode("latin-1")):
-                    break
-        with self._lock:
-            self._open.discard(connection)
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        wire = Wire(connection, number)
+        while (head := wire.until_blank_line()) is not None and self._answer(wire, head.decode("latin-1")):
+            pass
 
     def _answer(self, wire: Wire, head: str) -> bool:
         line, *fields = head.split("\r\n")
@@ -157,10 +111,3 @@ class Outage:
             with self._lock:
                 self.refusals += 1
         return True
-
-
-def _bound(port: int) -> socket.socket:
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
-    return sock
