@@ -10,17 +10,15 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
 
 import aiohttp
 import yarl
-from requests.certs import where  # type: ignore[attr-defined] # documented, but not in its __all__
 
 from indoxrouter import transports
 from indoxrouter.config import Settings, environment_proxy
 from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.transports.aiohttp_body import Body
+from indoxrouter.transports.aiohttp_session import LoopSession, Response, proxy_headers, ssl_context
 from indoxrouter.transports.failures import Route
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Source, Upload
@@ -37,9 +35,9 @@ class AsyncTransport:
         self._settings = settings
         self._proxy = settings.proxy or environment_proxy(settings.base_url)
         self._route = Route.by(self._proxy)
-        self._for_proxy = _proxy_headers(settings, self._proxy)
-        self._ssl = _ssl_context(settings, self._proxy or "")
-        self._sessions: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
+        self._for_proxy = proxy_headers(settings, self._proxy)
+        self._ssl = ssl_context(settings, self._proxy or "")
+        self._sessions: dict[asyncio.AbstractEventLoop, LoopSession] = {}
 
     async def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
@@ -88,6 +86,7 @@ class AsyncTransport:
                 raise
             failure = transports.closed(bool(sent)) if held.closed else _failure(error, bool(sent), self._route)
         else:
+            assert isinstance(response, Response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             source = _Source(held, response, body if isinstance(body, Body) else None)
             return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
@@ -107,10 +106,13 @@ class AsyncTransport:
                     return arrived
             failure = _failure(error, True, self._route)
         else:
-            if data or not source.held.closed:
-                if not data:
-                    source.ended()
+            if data:
                 return data
+            if not source.held.closed:
+                source.ended()
+                if (broken := source.response.cut) is None:
+                    return b""
+                failure = _failure(broken, True, self._route)
         raise transports.closed(sent=True) if source.held.closed else failure
 
     def close_reply(self, reply: Reply) -> None:
@@ -123,12 +125,12 @@ class AsyncTransport:
         if (held := self._sessions.pop(asyncio.get_running_loop(), None)) is not None:
             await held.close()
 
-    async def _session(self) -> _LoopSession:
+    async def _session(self) -> LoopSession:
         loop = asyncio.get_running_loop()
         if (held := self._sessions.get(loop)) is None:
             for ended in [other for other in list(self._sessions) if other.is_closed()]:
                 self._sessions.pop(ended, None)
-            held = self._sessions[loop] = _LoopSession(self._settings, self._ssl)
+            held = self._sessions[loop] = LoopSession(self._settings, self._ssl)
             await held.open()
         return held
 
@@ -138,7 +140,7 @@ class _Source:
 
     __slots__ = ("body", "held", "response")
 
-    def __init__(self, held: _LoopSession, response: aiohttp.ClientResponse, body: Body | None) -> None:
+    def __init__(self, held: LoopSession, response: Response, body: Body | None) -> None:
         self.held = held
         self.response = response
         self.body = body
@@ -168,99 +170,6 @@ async def _opened(outgoing: Outgoing, until: float) -> None:
     else:
         return
     raise RequestTimeoutError("the file could not be opened in time", code="timeout", outcome="not_sent")
-
-
-class _LoopSession:
-    """A session that ends with its event loop, or with whatever forgot to close it."""
-
-    def __init__(self, settings: Settings, verify: ssl.SSLContext | bool) -> None:
-        self.session = _new_session(settings, verify)
-        self.closed = False
-        self._keeper = _kept_open(self.session)
-        self._waits: set[asyncio.Timeout] = set()
-
-    async def open(self) -> None:
-        await anext(self._keeper)
-
-    @contextlib.asynccontextmanager
-    async def waiting(self, seconds: float) -> AsyncIterator[None]:
-        """At most so long, and at most until the client is closed: what it reads from then on never ends by itself."""
-        async with asyncio.timeout(seconds) as wait:
-            self._waits.add(wait)
-            try:
-                yield
-            finally:
-                self._waits.discard(wait)
-
-    async def close(self) -> None:
-        self.closed = True
-        for wait in [wait for wait in self._waits if not wait.expired()]:
-            wait.reschedule(asyncio.get_running_loop().time())
-        await self._keeper.aclose()
-
-
-async def _kept_open(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
-    # A loop closes the generators that were begun on it: when it shuts down, as asyncio.run does,
-    # and when they are collected.
-    try:
-        yield
-    finally:
-        await session.close()
-
-
-def _proxy_headers(settings: Settings, proxy: str | None) -> dict[str, str]:
-    """What a proxy is told with each plain request: aiohttp before 3.13.3 tells it once for each connection."""
-    auth = aiohttp.BasicAuth.from_url(yarl.URL(proxy or ""))
-    return {"Proxy-Authorization": auth.encode()} if auth and settings.base_url.startswith("http:") else {}
-
-
-def _ssl_context(settings: Settings, proxy: str) -> ssl.SSLContext | bool:
-    """Made once, at construction: reading the certificates would hold up an event loop."""
-    if settings.verify is False:
-        return False
-    if not settings.base_url.startswith("https:") and not proxy.startswith("https:"):
-        return True
-    if settings.verify is True:
-        return ssl.create_default_context(cafile=where())
-    if os.path.isdir(settings.verify):
-        return ssl.create_default_context(capath=settings.verify)
-    return ssl.create_default_context(cafile=settings.verify)
-
-
-def _new_session(settings: Settings, verify: ssl.SSLContext | bool) -> aiohttp.ClientSession:
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_note_sent)
-    session = aiohttp.ClientSession(
-        trace_configs=[trace],
-        connector=_Connector(limit=settings.max_connections, ssl=verify, keepalive_timeout=transports.IDLE_LIMIT),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        skip_auto_headers=("User-Agent", "Content-Type"),
-        timeout=aiohttp.ClientTimeout(total=None),
-    )
-    # aiohttp would send a GET again by itself, unrecorded; there is no public switch.
-    object.__setattr__(session, "_retry_connection", False)
-    return session
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Gives out no connection on which an answer has come that nobody asked for."""
-
-    async def _get(self, *args: Any, **kwargs: Any) -> Any:
-        while (found := await super()._get(*args, **kwargs)) is not None:
-            if found.protocol is not None and not found.protocol.should_close:
-                return found
-            found.close()
-        return None
-
-
-async def _note_sent(
-    session: aiohttp.ClientSession, context: Any, params: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    """From here on a failed request may have been carried out."""
-    del session, params
-    context.trace_request_ctx.append(True)
 
 
 def _arrived(content: aiohttp.StreamReader) -> bytes:

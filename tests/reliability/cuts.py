@@ -101,6 +101,10 @@ ANSWERS = {
 }  # fmt: skip
 
 
+UNFRAMED = _until_close(_AUDIO, SOUND)
+"""Whose end is the connection's, and which by itself may end anywhere."""
+
+
 @dataclass(frozen=True)
 class Due:
     """What a cut answer must come to."""
@@ -146,5 +150,5 @@ def cutting(exchange: Exchange) -> Iterator[Action]:
     """Sends as much of an answer as the request asks for, and ends the connection as it asks."""
     exchange.read()
     name, cut, end = exchange.headers["x-cut"].split("/")
-    yield ANSWERS[name].framed[: int(cut)]
+    yield (ANSWERS[name].framed if name in ANSWERS else UNFRAMED)[: int(cut)]
     yield End(end)

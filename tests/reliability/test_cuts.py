@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from indoxrouter import APIError, AsyncClient, Client, IndoxRouterError, Network
 
 from . import counts
 from .cells import at_once, settled
-from .cuts import ANSWERS, SOUND, TEXT, Due, cutting, due
+from .cuts import ANSWERS, SOUND, TEXT, UNFRAMED, Due, cutting, due
 from .faultserver import FaultServer
 from .tls import serving_tls
 
@@ -88,7 +88,22 @@ async def judged(client: Any, cut: Cut) -> str | None:
     return None if right else f"{cut}: {told}; due was {expected}"
 
 
-def prove(cuts: list[Cut], server: FaultServer, verify: bool | str = False) -> None:
+async def unframed(client: Any, cut: Cut) -> str | None:
+    """A RST tells that a body was cut. A FIN is its end, wherever it comes (RFC 9112, section 6.3)."""
+    due = UNFRAMED[: cut.at].partition(b"\r\n\r\n")[2] if cut.end == "fin" else b""
+    try:
+        answer = await settled(client.speech("x", extra_headers={"X-Cut": f"{cut.name}/{cut.at}/{cut.end}"}))
+    except (NetworkError, APIError) as error:
+        return f"{cut}: {error!r}" if due or error.outcome != "unknown" else None
+    return None if due and answer.content == due else f"{cut}: {len(answer.content)} bytes passed for the sound"
+
+
+def prove(
+    cuts: list[Cut],
+    server: FaultServer,
+    verify: bool | str = False,
+    judged: Callable[[Any, Cut], Coroutine[Any, Any, str | None]] = judged,
+) -> None:
     """All of them, with one client of each kind, which answer well afterwards."""
     case = server.case(cutting)
     case.arm(len(cuts))
@@ -136,6 +151,10 @@ def test_cuts(name: str, server: FaultServer) -> None:
 @pytest.mark.parametrize("name", ANSWERS)
 def test_every_cut(name: str, server: FaultServer) -> None:
     prove(cuts_of(name, range(len(ANSWERS[name].framed) + 1)), server)
+
+
+def test_a_sound_that_ends_with_its_connection(server: FaultServer) -> None:
+    prove(cuts_of("unframed", range(len(UNFRAMED) + 1)), server, judged=unframed)
 
 
 @pytest.mark.parametrize("name", ["json-until-close", "events-until-close", "events-chunked", "sound"])
