@@ -206,7 +206,7 @@ class AsyncDriver:
         """Log in for everybody who waits."""
         login, until = self.shared.login, mine.until(until, time.monotonic())
         try:
-            token = await self.run(acquire_shared(self.settings, mine, until, self.clock))
+            token = await self.run(acquire_shared(self.shared, mine, until, self.clock))
         except BaseException as error:
             spare = login.failed(mine, error, time.monotonic())
             if spare is None:

@@ -169,7 +169,7 @@ class Driver:
         """Log in for everybody who waits."""
         login, until = self.shared.login, mine.until(until, time.monotonic())
         try:
-            token = self.run(acquire_shared(self.settings, mine, until, self.clock))
+            token = self.run(acquire_shared(self.shared, mine, until, self.clock))
         except BaseException as error:
             spare = login.failed(mine, error, time.monotonic())
             if spare is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from clients import Client, chosen
 from raw_server import Action, RawServer, Seen, answer, ok
 from upload_server import UploadServer, accepting
 
-from indoxrouter import APIError, ValidationError
+from indoxrouter import APIError, RateLimitError, ValidationError
 from indoxrouter.sandbox import Sandbox
 
 KEY = "key-of-the-tests"
@@ -88,6 +89,35 @@ class TestSpeech:
             with Client(KEY, server.url) as client:
                 client.text_to_speech("hello")
         assert server.requests[0].json()["model"] == "openai/tts-1"
+
+
+class TestWhatIsNoContent:
+    @pytest.mark.parametrize("kind", ["", "application/octet-stream", "audio/mpeg", "text/plain"])
+    @pytest.mark.parametrize("call", ["speech", "transcribe"])
+    def test_b16_an_error_is_one_whatever_it_is_called(self, call: str, kind: str) -> None:
+        body = json.dumps({"error": {"message": "overloaded", "code": "rate_limit_exceeded"}}).encode()
+        with RawServer(lambda _: [answer(200, body, Content_Type=kind)]) as server:
+            with Client(KEY, server.url, max_retries=0) as client:
+                with pytest.raises(RateLimitError, match="overloaded"):
+                    client.speech("x", "a/b") if call == "speech" else client.transcribe(
+                        b"sound", "a/b", response_format="text"
+                    )
+
+    def test_a_sound_may_begin_as_json_does(self) -> None:
+        sound = b'{"' + bytes(range(256))
+        with RawServer(lambda _: [answer(200, sound, Content_Type="audio/pcm")]) as server:
+            with Client(KEY, server.url) as client:
+                assert client.speech("x", "a/b").content == sound
+
+    @pytest.mark.parametrize("call", ["speech", "completion"])
+    def test_a_part_is_no_answer(self, call: str) -> None:
+        kind = "audio/mpeg" if call == "speech" else "application/json"
+        part = answer(206, b'{"data": "a"}', Content_Type=kind, Content_Range="bytes 0-12/4000")
+        with RawServer(lambda _: [part]) as server, Client(KEY, server.url) as client:
+            with pytest.raises(APIError, match="without all of it") as caught:
+                getattr(client, call)("x", "a/b")
+        assert (caught.value.status_code, caught.value.outcome) == (206, "unknown")
+        assert len(server.requests) == 1
 
 
 class TestListening:

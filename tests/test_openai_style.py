@@ -20,7 +20,7 @@ from typing import Any
 import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
-from raw_server import RawServer, ok
+from raw_server import RawServer, head, ok
 from recorder import Recorder
 
 from indoxrouter import (
@@ -765,6 +765,14 @@ def test_files(sandbox: Sandbox, style: Style) -> None:
         with pytest.raises(APIError) as caught:
             client.files.retrieve(made.id)
         assert caught.value.status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream"])
+@pytest.mark.parametrize("held", [b'{ "a":1 }', b'{"a": 1}\n{"a": 2}\n', b'{"error": "a row of mine"}', b"<html>", b""])
+def test_the_bytes_of_a_file_are_its_own(style: Style, held: bytes, kind: str) -> None:
+    with RawServer(lambda _: [head(Content_Type=kind, Content_Length=str(len(held))) + held]) as server:
+        with style.client(base_url=server.url, dialect="openai", max_retries=0) as client:
+            assert client.files.content("file-1").content == held
 
 
 def test_the_hosted_router_keeps_no_files(sandbox: Sandbox, style: Style) -> None:

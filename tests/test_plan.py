@@ -254,9 +254,13 @@ class TestRetry:
 
 class TestWait:
     def test_backoff(self) -> None:
-        error = NetworkError()
-        assert [wait_before_retry(n, error, 1.0) for n in range(6)] == [0.5, 1, 2, 4, 8, 8]
-        assert [wait_before_retry(n, error, 0.0) for n in range(3)] == [0.25, 0.5, 1]
+        def waits(random: float, deadline: float | None, count: int) -> list[float | None]:
+            clock = Clock(lambda: 100.0, lambda: 0.0, lambda: random, str)
+            return [wait_before_retry(n, NetworkError(), clock, deadline) for n in range(count)]
+
+        assert waits(1.0, None, 6) == [0.5, 1, 2, 4, 8, 8]
+        assert waits(0.0, None, 3) == [0.25, 0.5, 1]
+        assert waits(1.0, 102.0, 4) == [0.5, 1, None, None]
 
     @pytest.mark.parametrize(
         ("headers", "body", "wait"),

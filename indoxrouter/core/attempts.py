@@ -31,6 +31,7 @@ from indoxrouter.errors import (
 from indoxrouter.options import CallOptions
 from indoxrouter.wire.bodies import encoded
 from indoxrouter.wire.failures import Origin, from_reply, unusable
+from indoxrouter.wire.masking import header_secrets, worth_masking
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request, Result, Upload, texts_in
 
 
@@ -201,12 +202,14 @@ class Attempts:
             return feed
         cap = policy.MEDIA_CAP if request.content else policy.JSON_CAP
         content = yield from read(reply, limits, origin.target, cap)
+        if reply.status == 206:  # of nothing that was asked for: no request names a range
+            raise unusable(origin, reply.status, reply.headers, content, "all of it")
         if not 200 <= reply.status < 300:
             failure = from_reply(origin, reply.status, reply.headers, content)
             failure.retryable &= not (request.job and reply.status == 409)  # it says that the job has ended
             raise failure
         kind = reply.headers.get("content-type", "")
-        if request.content and ("json" not in kind or not content):
+        if request.has_content(kind, content):
             if not request.may_be(kind, content):
                 raise unusable(origin, reply.status, reply.headers, content)
             return content
@@ -221,8 +224,8 @@ class Attempts:
             return None
         if not policy.may_repeat(request, error, repeated, self._opted_in) or policy.spent(request, error):
             return None
-        wait = policy.wait_before_retry(retry, error, self._clock.random())
-        if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
+        wait = policy.wait_before_retry(retry, error, self._clock, self._deadline)
+        if wait is None:
             return None
         drawn = self._shared.bucket.draw(error)
         self._drawn += drawn
@@ -262,10 +265,8 @@ class Attempts:
     def _secrets(self, request: Request, token: AccessToken) -> Iterable[str]:
         key = self._shared.settings.key
         yield from (token.value, *token.cookies.values(), *([key] if isinstance(key, str) else []))
-        headers = {**self._shared.settings.default_headers, **self._options.extra_headers}
-        kept = [value for name, value in headers.items() if not name.lower().endswith("-id")]  # of requests, traces
-        words = (*kept, *texts_in(self._options.extra_body), *request.private_texts())
-        yield from (text for text in words if len(text) > 5)  # shorter ones are in any sentence
+        yield from header_secrets({**self._shared.settings.default_headers, **self._options.extra_headers})
+        yield from worth_masking((*texts_in(self._options.extra_body), *request.private_texts()))
 
     def _record(
         self,

@@ -173,10 +173,7 @@ class Download:
         """Seconds to wait before it is asked for again; None: it is not."""
         if retry >= self._retries or not policy.may_repeat(_REQUEST, error, repeated=False, opted_in=False):
             return None
-        wait = policy.wait_before_retry(retry, error, self._clock.random())
-        if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
-            return None
-        return wait
+        return policy.wait_before_retry(retry, error, self._clock, self._deadline)
 
     def _checked(self, given: str, came_from: str | None = None) -> str:
         """The URL in its normal form. Raises ValidationError where it is not to be fetched."""

@@ -101,11 +101,13 @@ def spent(request: Request, error: IndoxRouterError) -> bool:
 _NOT_AGAIN = "; it was not retried: the upload can't be read twice (pass a path or bytes)"
 
 
-def wait_before_retry(retry: int, error: IndoxRouterError, random: float) -> float | None:
-    """Seconds to wait before retry number `retry` (from 0); None: longer than anyone should wait."""
-    if error.retry_after is not None:
-        return error.retry_after if error.retry_after <= LONGEST_WAIT else None
-    return (0.5 + random / 2) * min(8.0, 0.5 * 2.0**retry)
+def wait_before_retry(retry: int, error: IndoxRouterError, clock: Clock, deadline: float | None) -> float | None:
+    """Seconds to wait before retry number `retry` (from 0); None: longer than anyone should, or the call may, wait."""
+    wait = error.retry_after
+    if wait is None:
+        wait = (0.5 + clock.random() / 2) * min(8.0, 0.5 * 2.0**retry)
+    late = deadline is not None and clock.now() + wait >= deadline
+    return None if late or wait > LONGEST_WAIT else wait
 
 
 class RetryBucket:

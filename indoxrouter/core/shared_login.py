@@ -11,6 +11,7 @@ from typing import Any
 from indoxrouter.config import Settings
 from indoxrouter.core.login import AccessToken, Flight
 from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.sign_in import acquire, bases
 from indoxrouter.core.steps import Plan, load_token, lock_tokens, save_token, unlock_tokens
 from indoxrouter.errors import DeadlineExceededError
@@ -20,18 +21,19 @@ LONGEST_LOCK = 30.0
 """Seconds to wait for another process's login before one of our own."""
 
 
-def acquire_shared(settings: Settings, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
+def acquire_shared(shared: Shared, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
     """A fresh token: another process's newer one, else one that we log in for and leave for the others."""
+    settings = shared.settings
     if settings.token_cache is None or settings.auth == "key":
-        return (yield from acquire(settings, flight, deadline, clock))
+        return (yield from acquire(shared, flight, deadline, clock))
     patience = clock.now() + LONGEST_LOCK
     locked = yield from lock_tokens(patience if deadline is None else min(patience, deadline))
     if not locked:
         if deadline is not None and clock.now() >= deadline:
             raise DeadlineExceededError("the deadline passed while another process logged in", outcome="not_sent")
-        return (yield from acquire(settings, flight, deadline, clock))
+        return (yield from acquire(shared, flight, deadline, clock))
     try:
-        token = yield from _acquire_locked(settings, flight, deadline, clock)
+        token = yield from _acquire_locked(shared, flight, deadline, clock)
     except GeneratorExit:
         raise  # nobody is left to carry out a step; the lock ends with its file
     except BaseException:
@@ -41,7 +43,8 @@ def acquire_shared(settings: Settings, flight: Flight, deadline: float | None, c
     return token
 
 
-def _acquire_locked(settings: Settings, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
+def _acquire_locked(shared: Shared, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
+    settings = shared.settings
     mark = _mark(settings)
     found = _unpacked((yield from load_token()), mark, settings.base_url, clock)
     if found is not None and (flight.last is None or found.value != flight.last.value):
@@ -52,7 +55,7 @@ def _acquire_locked(settings: Settings, flight: Flight, deadline: float | None, 
         # Whatever becomes of us now, nobody sends this refresh cookie again.
         spent = replace(found, cookies={name: v for name, v in found.cookies.items() if name != "refresh_token"})
         yield from save_token(_packed(spent, mark, clock))
-    token = yield from acquire(settings, flight, deadline, clock)
+    token = yield from acquire(shared, flight, deadline, clock)
     yield from save_token(_packed(token, mark, clock))
     return token
 

@@ -8,23 +8,25 @@ from collections.abc import Iterator
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from indoxrouter.config import Settings
 from indoxrouter.core import policy
-from indoxrouter.core.exchange import Limits, begin, read, target_of
+from indoxrouter.core.exchange import Limits, begin, parsed, read, target_of
 from indoxrouter.core.login import AccessToken, Flight, lifetime
 from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Plan, sleep
 from indoxrouter.errors import AuthenticationError, DeadlineExceededError, IndoxRouterError
 from indoxrouter.wire.failures import Origin, from_reply
+from indoxrouter.wire.masking import header_secrets
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request
 
 _ABSENT = (404, 405)
 _LOGIN = Request("login", "POST", ())
 
 
-def acquire(settings: Settings, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
+def acquire(shared: Shared, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
     """A fresh token. Raises what the server answered; AuthenticationError where no login is there."""
-    sign_in = _SignIn(settings, deadline, clock, retries=0 if flight.spare else settings.max_retries)
+    settings = shared.settings
+    sign_in = _SignIn(shared, deadline, clock, retries=0 if flight.spare else settings.max_retries)
     if settings.auth == "key":
         return AccessToken(settings.current_key(), settings.base_url, clock.now())
     if flight.refresh_with is not None and (token := (yield from sign_in.refresh(flight.refresh_with))):
@@ -33,18 +35,19 @@ def acquire(settings: Settings, flight: Flight, deadline: float | None, clock: C
 
 
 class _SignIn:
-    def __init__(self, settings: Settings, deadline: float | None, clock: Clock, retries: int) -> None:
-        self._settings = settings
+    def __init__(self, shared: Shared, deadline: float | None, clock: Clock, retries: int) -> None:
+        self._settings = shared.settings
+        self._bucket = shared.bucket
         self._deadline = deadline
         self._clock = clock
         self._retries = retries
-        self._secrets: tuple[str, ...] = ()
+        self._secrets = tuple(header_secrets(shared.settings.default_headers))
 
     def refresh(self, old: AccessToken) -> Plan[AccessToken | None]:
         """By the session's cookies; None: refused or not offered, and not to be tried again."""
         if "refresh_token" not in old.cookies:
             return None
-        self._secrets = (old.value, *old.cookies.values())
+        self._secrets += (old.value, *old.cookies.values())
         cookie = "; ".join(f"{name}={value}" for name, value in old.cookies.items())
         request = HttpRequest("POST", f"{old.base}/auth/refresh", self._headers({"Cookie": cookie}))
         try:
@@ -58,7 +61,7 @@ class _SignIn:
 
     def with_key(self, last: AccessToken | None) -> Plan[AccessToken]:
         key = self._settings.current_key()
-        self._secrets = (key,)
+        self._secrets += (key,)
         asked = []
         for base in bases(self._settings.base_url, last):
             for request in (
@@ -82,17 +85,22 @@ class _SignIn:
 
     def _post(self, request: HttpRequest, base: str, retries: int) -> Plan[AccessToken | None]:
         """The token that the answer holds; None where the endpoint does not exist."""
+        drawn = 0
         for retry in range(retries + 1):
-            wait: float | None = None
             started = self._clock.now()
             try:
                 reply, content = yield from self._exchange(request)
-                return self._token(request, reply, content, base, started)
+                token = self._token(request, reply, content, base, started)
             except IndoxRouterError as error:
-                if retry < retries and policy.may_repeat(_LOGIN, error, repeated=False, opted_in=False):
-                    wait = policy.wait_before_retry(retry, error, self._clock.random())
-                if wait is None or (self._deadline is not None and self._clock.now() + wait >= self._deadline):
+                if retry == retries or not policy.may_repeat(_LOGIN, error, repeated=False, opted_in=False):
                     raise
+                wait = policy.wait_before_retry(retry, error, self._clock, self._deadline)
+                if wait is None or not (cost := self._bucket.draw(error)):
+                    raise
+                drawn += cost
+            else:
+                self._bucket.give_back(drawn)
+                return token
             yield from sleep(wait)
         raise AssertionError("unreachable: the last round returns or raises")
 
@@ -113,11 +121,7 @@ class _SignIn:
         if not 200 <= reply.status < 300:
             raise from_reply(origin, reply.status, reply.headers, content)
         cookies = _cookies(reply.set_cookies)
-        try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError):
-            answer = None
-        answer = answer if isinstance(answer, dict) else {}
+        answer = parsed(origin, reply, content) if content.lstrip().startswith(b"{") else {}
         value = answer.get("access_token") or cookies.get("access_token", "").strip('"')
         if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
             raise AuthenticationError(

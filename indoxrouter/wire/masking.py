@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 
 def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
@@ -17,6 +17,16 @@ def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
     # What follows is slow on long text, and what is far behind the limit can't come into view.
     text = _LOOKS_SECRET.sub("***", text[: 4096 + limit])
     return _UNPRINTABLE.sub("\ufffd", text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def worth_masking(texts: Iterable[str]) -> Iterator[str]:
+    """Without what is so short that it stands in any sentence."""
+    return (text for text in texts if len(text) > _WORD)
+
+
+def header_secrets(headers: Mapping[str, str]) -> Iterator[str]:
+    """The values of the caller's own headers, but for ids of requests and traces."""
+    return worth_masking(value for name, value in headers.items() if not name.lower().endswith("-id"))
 
 
 def _quoted(secret: str) -> Iterator[str]:

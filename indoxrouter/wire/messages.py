@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, Literal, NamedTuple
@@ -93,6 +94,12 @@ class Request:
         body = {name: value for name, value in (self.body or {}).items() if name not in names}
         return replace(self, body=body, optional=self.optional - names)
 
+    def has_content(self, content_type: str, content: bytes) -> bool:
+        """Whether an answer is other than JSON, as this request's may be; an error may be called anything."""
+        if not self.content or self.kind == "file":  # a file may well be JSON: its bytes are what was asked for
+            return self.content
+        return not content or not ("json" in content_type or _is_object(content))
+
     def may_be(self, content_type: str, content: bytes) -> bool:
         """Whether content that is not JSON may be the answer: a gateway's page, or nothing, is not."""
         if self.kind == "speech":
@@ -105,6 +112,17 @@ class Request:
     def private_texts(self) -> list[str]:
         """The caller's own words, which no error message may repeat."""
         return texts_in(self.body or {})
+
+
+def _is_object(content: bytes) -> bool:
+    """Whether it is a JSON object, which no sound and no transcript is."""
+    if not content.lstrip().startswith(b"{"):
+        return False
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def texts_in(value: Any) -> list[str]:
