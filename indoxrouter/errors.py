@@ -26,6 +26,7 @@ IndoxRouterError
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable
@@ -208,30 +209,28 @@ def public(method: _Method) -> _Method:
     """Wrap a public method so that its errors leave without the library's own frames and causes.
 
     Those hold prompts, keys and tokens in their local variables, and crash reporters send local
-    variables along.
+    variables along. So do what interrupts a call: Ctrl-C, or the end of its task.
     """
 
-    def outward(error: IndoxRouterError) -> IndoxRouterError:
+    def outward(error: BaseException) -> BaseException:
         error.__context__ = None
-        error.outcome = error.outcome or "not_sent"
+        if isinstance(error, IndoxRouterError):
+            error.outcome = error.outcome or "not_sent"
         return error.with_traceback(None)
 
     @functools.wraps(method)
     def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except IndoxRouterError as error:
+        except (IndoxRouterError, KeyboardInterrupt) as error:
             del self, args, kwargs
             raise outward(error) from None
-        except KeyboardInterrupt as error:
-            del self, args, kwargs
-            raise error.with_traceback(None) from None
 
     @functools.wraps(method)
     async def async_wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         try:
             return await method(self, *args, **kwargs)
-        except IndoxRouterError as error:
+        except (IndoxRouterError, asyncio.CancelledError) as error:
             del self, args, kwargs
             raise outward(error) from None
 
