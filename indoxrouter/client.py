@@ -78,7 +78,9 @@ class Client(Portable, Account):
             and perhaps no key; it reads OPENAI_API_KEY and OPENAI_BASE_URL instead, and logs in nowhere.
         auth: "key" sends the API key itself as the bearer token, without a login.
         max_retries: further tries of each model; unset: 2. fallback_models: asked in turn after it.
+        default_model: for chat and completion. default_headers: go with every request.
         deadline: seconds for a whole call: login, retries, waits, fallbacks, streaming.
+        max_connections: how many are kept open for the next calls.
         proxy: its URL; unset: the environment's, except for loopback. verify: False, or a CA file.
         allow_insecure: permits plain http to another host than this one.
         cache: a dict, a diskcache.Cache …: identical requests are answered from it.
@@ -180,7 +182,9 @@ class Client(Portable, Account):
         """Answer a conversation. `messages`: dicts or ChatMessages with a role and a content.
 
         `model` has the form provider/model; unset: openai/gpt-4o-mini or the client's default.
-        `stream=True` returns a ChatStream, whatever `return_generator` says.
+        `temperature=None` sends none. `params`: `tools`, `tool_choice`, `response_format`, `seed`,
+        `stop`, `byok_api_key` and all else that the provider takes. `stream=True` returns a
+        ChatStream (of an AsyncClient, an AsyncChatStream), whatever `return_generator` says.
         """
         return self._stream_or_run(self._calls.chat(messages, model, temperature, max_tokens, stream, params))
 

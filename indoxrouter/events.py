@@ -38,6 +38,11 @@ class CallEvent(Answer):
     attempts: tuple[Attempt, ...] = field(default=(), repr=False)
     """The same records as on the answer, or on the error."""
 
+    @property
+    def cost(self) -> float | None:
+        """US dollars, where the server told: `usage.cost`."""
+        return None if self.usage is None else self.usage.cost
+
     def attributes(self) -> dict[str, Any]:
         """What is known, under the names of OpenTelemetry's semantic conventions for generative AI.
 

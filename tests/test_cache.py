@@ -16,7 +16,8 @@ from indoxrouter.sandbox import Sandbox
 HELLO = [{"role": "user", "content": "Hello"}]
 KEY = "key-of-the-tests"
 KINDS = ("sync", "async", "sync-openai", "async-openai")
-PRICED = {**chat_body(), "request_id": "r1", "usage": {"tokens_prompt": 3, "cost": 0.5}}
+USED = {"tokens_prompt": 3, "cost": 0.5, "cost_breakdown": {"total_cost": 0.5}}
+PRICED = {**chat_body(), "request_id": "r1", "usage": USED}
 
 
 class TestHits:
@@ -28,7 +29,8 @@ class TestHits:
         assert (first.cached, second.cached) == (False, True)
         assert (first.data, first.usage.cost, len(first.attempts)) == ("fine", 0.5, 1)
         assert (second.data, second.usage.cost, second.attempts) == ("fine", 0.0, ())
-        assert second.usage.tokens_prompt == 3
+        assert (second.usage.tokens_prompt, second.usage.cost_breakdown) == (3, None)
+        assert first.usage.cost_breakdown == {"total_cost": 0.5}
         assert second.request_id == "r1"
 
     def test_another_request_is_not(self) -> None:

@@ -112,7 +112,7 @@ def test_streams_tell_how_they_ended(told: list[CallEvent]) -> None:
         ("truncated", "unknown", "StreamError"),
         ("cancelled", "unknown", None),
     ]
-    assert [one.usage and one.usage.cost for one in told] == [0.25, None, None]
+    assert [one.usage and one.usage.cost for one in told] == [one.cost for one in told] == [0.25, None, None]
     assert told[0].finish_reason == "stop"
 
 

@@ -187,5 +187,8 @@ def test_the_calls_are_those_of_the_client() -> None:
 
 def test_the_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)]+)\)", TEXT)
+    titles = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    headings = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if link[0] != "#" and not (ROOT / link).exists()] == []
+    assert {link[1:] for link in links if link[0] == "#"} <= headings

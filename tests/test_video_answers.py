@@ -152,11 +152,11 @@ class TestVideos:
     @pytest.mark.parametrize(
         ("params", "said"),
         [
-            ({"input_image": b"\x89PNG"}, "input_image: a bytes has no JSON form"),
-            ({"made_up": {"a": {1}}}, "made_up: a set has no JSON form"),
-            ({"additional_params": {"made_up": b"x"}}, "made_up: a bytes has no JSON form"),
+            ({"input_image": b"\x89PNG"}, "input_image: type bytes has no JSON form"),
+            ({"made_up": {"a": {1}}}, "made_up: type set has no JSON form"),
+            ({"additional_params": {"made_up": b"x"}}, "made_up: type bytes has no JSON form"),
             ({"duration": float("inf")}, "duration: Out of range float values are not JSON compliant"),
-            ({"extra_body": {"late": b"x"}}, "late: a bytes has no JSON form"),
+            ({"extra_body": {"late": b"x"}}, "late: type bytes has no JSON form"),
         ],
     )
     def test_a_parameter_without_a_json_form_is_named(self, params: Any, said: str) -> None:

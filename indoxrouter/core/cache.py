@@ -55,7 +55,7 @@ def unpacked(kept: Any, request: Request, client_request_id: str) -> Result | No
 def _at_no_cost(body: Any) -> Any:
     """What an answer once cost is not paid again."""
     if isinstance(body, dict) and isinstance(body.get("usage"), dict):
-        return {**body, "usage": {**body["usage"], "cost": 0.0}}
+        return {**body, "usage": {**body["usage"], "cost": 0.0, "cost_breakdown": None}}
     if isinstance(body, dict) and isinstance(body.get("result"), dict):
         return {**body, "result": _at_no_cost(body["result"])}
     return body

@@ -70,4 +70,4 @@ def _refused(fields: Mapping[str, Any], error: Exception) -> ValidationError:
 def _jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
+    raise TypeError(f"type {type(value).__name__} has no JSON form")
