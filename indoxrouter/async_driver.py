@@ -34,7 +34,7 @@ from indoxrouter.driver import log, waiting_level
 from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
-from indoxrouter.token_file import POLL
+from indoxrouter.token_file import POLL, TokenFile
 from indoxrouter.transports import closed
 from indoxrouter.transports.with_aiohttp import AsyncTransport
 from indoxrouter.wire.messages import Reply
@@ -130,7 +130,7 @@ class AsyncDriver:
                 log.log(waiting_level(step.seconds), "waiting %.2f s before another try", step.seconds)
                 return await self._sleep(step.seconds)
             case LockTokens():
-                return await self._lock_tokens(step.until)
+                return await self._lock_tokens(step)
             case _:
                 return self._at_once(step)
 
@@ -144,10 +144,10 @@ class AsyncDriver:
         with self._closing() as ended:
             await _wait_for_end(ended, seconds)
 
-    async def _lock_tokens(self, until: float) -> bool:
+    async def _lock_tokens(self, step: LockTokens) -> bool:
         with self._closing() as ended:
-            while not self._errands.tokens.try_lock():
-                if time.monotonic() >= until:
+            while not step.tokens.try_lock():
+                if time.monotonic() >= step.until:
                     return False
                 await _wait_for_end(ended, POLL)
         return True
@@ -169,9 +169,14 @@ class AsyncDriver:
             return await self._granted(step, mine)
         finally:
             if mine.begun:
-                if not mine.done:  # interrupted where nobody could catch it: the next one leads
-                    self.shared.login.failed(mine, KeyboardInterrupt(), time.monotonic())
-                self._wake(mine)
+                self._end(mine)
+
+    def _end(self, flight: Flight) -> None:
+        if flight.tokens is not None:
+            flight.tokens.unlock()
+        if not flight.done:  # interrupted where nobody could catch it: the next one leads
+            self.shared.login.failed(flight, KeyboardInterrupt(), time.monotonic())
+        self._wake(flight)
 
     async def _granted(self, step: Token, mine: Flight) -> Grant:
         waited = False
@@ -205,6 +210,7 @@ class AsyncDriver:
     async def _lead(self, mine: Flight, until: float | None) -> AccessToken:
         """Log in for everybody who waits."""
         login, until = self.shared.login, mine.until(until, time.monotonic())
+        mine.tokens = TokenFile(self.settings.token_cache or "")
         try:
             token = await self.run(acquire_shared(self.shared, mine, until, self.clock))
         except BaseException as error:

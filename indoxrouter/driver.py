@@ -18,7 +18,7 @@ from indoxrouter.core.steps import Action, AtOnce, Close, Emit, Grant, LockToken
 from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
-from indoxrouter.token_file import POLL
+from indoxrouter.token_file import POLL, TokenFile
 from indoxrouter.transports import closed
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import Reply
@@ -117,7 +117,7 @@ class Driver:
                 log.log(waiting_level(step.seconds), "waiting %.2f s before another try", step.seconds)
                 return self._sleep(step.seconds)
             case LockTokens():
-                return self._lock_tokens(step.until)
+                return self._lock_tokens(step)
             case _:
                 return self._errands.carry_out(step)
 
@@ -125,10 +125,10 @@ class Driver:
         if self._closed.wait(seconds):
             raise closed(sent=False)
 
-    def _lock_tokens(self, until: float) -> bool:
+    def _lock_tokens(self, step: LockTokens) -> bool:
         ended = self._closed
-        while not self._errands.tokens.try_lock():
-            if time.monotonic() >= until:
+        while not step.tokens.try_lock():
+            if time.monotonic() >= step.until:
                 return False
             if ended.wait(POLL):
                 raise closed(sent=False)
@@ -141,10 +141,15 @@ class Driver:
             return self._granted(step, mine)
         finally:
             if mine.begun:
-                if not mine.done:  # interrupted where nobody could catch it: the next one leads
-                    self.shared.login.failed(mine, KeyboardInterrupt(), time.monotonic())
-                with self._landing:
-                    self._landing.notify_all()
+                self._end(mine)
+
+    def _end(self, flight: Flight) -> None:
+        if flight.tokens is not None:
+            flight.tokens.unlock()
+        if not flight.done:  # interrupted where nobody could catch it: the next one leads
+            self.shared.login.failed(flight, KeyboardInterrupt(), time.monotonic())
+        with self._landing:
+            self._landing.notify_all()
 
     def _granted(self, step: Token, mine: Flight) -> Grant:
         waited = False
@@ -168,6 +173,7 @@ class Driver:
     def _lead(self, mine: Flight, until: float | None) -> AccessToken:
         """Log in for everybody who waits."""
         login, until = self.shared.login, mine.until(until, time.monotonic())
+        mine.tokens = TokenFile(self.settings.token_cache or "")
         try:
             token = self.run(acquire_shared(self.shared, mine, until, self.clock))
         except BaseException as error:

@@ -7,20 +7,18 @@ from typing import Any
 
 from indoxrouter.aside import Aside
 from indoxrouter.config import Settings
-from indoxrouter.core.steps import Errand, LoadToken, Notify, Recall, Remember, SaveToken, Tell, UnlockTokens
+from indoxrouter.core.steps import Errand, LoadToken, Notify, Recall, Remember, SaveToken, Tell
 from indoxrouter.events import CallEvent
-from indoxrouter.token_file import TokenFile
 
 log = logging.getLogger("indoxrouter")
 
 
 class Errands:
-    """The surroundings of one client: its cache, its `on_event`, its token file, requests on the side."""
+    """The surroundings of one client: its cache, its `on_event`, requests on the side."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._aside = Aside(settings)
-        self.tokens = TokenFile(settings.token_cache or "")
 
     def carry_out(self, step: Errand) -> Any:
         match step:
@@ -33,11 +31,9 @@ class Errands:
             case Remember():
                 return self._remember(step.key, step.value)
             case LoadToken():
-                return self.tokens.read()
+                return step.tokens.read()
             case SaveToken():
-                return self.tokens.write(step.text)
-            case UnlockTokens():
-                return self.tokens.unlock()
+                return step.tokens.write(step.text)
 
     def _tell(self, event: CallEvent) -> None:
         try:

@@ -7,6 +7,9 @@ import logging
 import os
 import stat
 import sys
+from io import FileIO
+
+from indoxrouter.forking import renew_in_children
 
 if sys.platform == "win32":
     import msvcrt
@@ -17,11 +20,18 @@ if sys.platform == "win32":
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         except OSError:
             raise BlockingIOError from None
+
+    def _unlock(fd: int) -> None:
+        os.lseek(fd, 0, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _lock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 log = logging.getLogger("indoxrouter")
@@ -31,64 +41,72 @@ _LARGEST = 2**20
 
 
 class TokenFile:
-    """One process's view of it; what goes wrong costs a login of its own, never a call."""
+    """One login's view of it; what goes wrong costs a login of its own, never a call."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._fd: int | None = None
+        self._file: FileIO | None = None
+        """Locked, but for a moment; an object, as its end is the end of the lock, whatever becomes of us."""
 
     def try_lock(self) -> bool:
         """Whether there is nothing to wait for: it is locked, or it can't be used (see `read`, `write`)."""
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
-        except OSError as error:
-            self._complain(error)
-            return True
-        try:
-            _check(fd)
-            _lock(fd)
+            self._file = FileIO(self._path, "r+", opener=_open)
+            _check(self._file.fileno())
+            _lock(self._file.fileno())
         except BlockingIOError:
-            os.close(fd)
+            self.renew()
             return False
         except OSError as error:
-            os.close(fd)
+            self.renew()
             self._complain(error)
         else:
-            self._fd = fd
+            renew_in_children(self)
         return True
 
     def read(self) -> str | None:
-        if self._fd is None:
+        if (file := self._file) is None:
             return None
         try:
-            os.lseek(self._fd, 0, os.SEEK_SET)
-            return os.read(self._fd, _LARGEST).decode()
-        except (OSError, UnicodeDecodeError) as error:
+            file.seek(0)
+            return file.read(_LARGEST).decode()
+        except (OSError, ValueError) as error:
             self._complain(error)
             return None
 
     def write(self, text: str) -> None:
-        if self._fd is None:
+        if (file := self._file) is None:
             return
         try:
-            os.lseek(self._fd, 0, os.SEEK_SET)
-            os.truncate(self._fd, 0)
-            os.write(self._fd, text.encode())
-        except OSError as error:
+            file.seek(0)
+            file.truncate()
+            file.write(text.encode())
+        except (OSError, ValueError) as error:
             self._complain(error)
 
     def unlock(self) -> None:
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
+        if (file := self._file) is not None:
+            with contextlib.suppress(OSError, ValueError):  # a forked child may have the file open, too
+                _unlock(file.fileno())
+            self.renew()
+
+    def renew(self) -> None:
+        """Close it; in a forked child, the lock stays its parent's."""
+        if (file := self._file) is not None:
             with contextlib.suppress(OSError):
-                os.close(fd)
+                file.close()
+            self._file = None
 
     def _complain(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or type(error).__name__
         log.warning("token_cache %s can't be used: %s", self._path, reason)
 
 
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | _NO_LINK, 0o600)
 
 
 def _check(fd: int) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -513,11 +514,16 @@ class TestA8TheLeaderDies:
     # What an interrupt catches just as it is handed over is closed by the collector, which may warn.
     @pytest.mark.filterwarnings("ignore::ResourceWarning")
     @pytest.mark.kinds("sync")
-    def test_a8_an_interrupt_at_any_moment_of_a_login_leaves_no_one_waiting(self) -> None:
-        """Every line of the driver is interrupted once, as Ctrl-C might."""
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_a8_an_interrupt_at_any_moment_of_a_login_leaves_no_one_waiting(self, shared: bool, tmp_path: Path) -> None:
+        """Every line of the driver, and of the file that processes share, is interrupted once, as Ctrl-C might."""
         interrupted = 0
         for moment in range(1, 400):
-            with RawServer(lambda _: [ok(chat_body())]) as server, Client(KEY, server.url, max_retries=0) as client:
+            settings = {"token_cache": tmp_path / f"token-{moment}"} if shared else {}
+            with (
+                RawServer(lambda _: [ok(chat_body())]) as server,
+                Client(KEY, server.url, max_retries=0, **settings) as client,
+            ):
                 if not interrupted_at(moment, partial(client.chat, HELLO)):
                     break
                 interrupted += 1
@@ -616,14 +622,14 @@ class TestAutoRefreshAndKeys:
 
 
 def interrupted_at(moment: int, work: Callable[[], Any]) -> bool:
-    """Whether a KeyboardInterrupt, raised at the so many-th line of the driver's code, ended the work."""
+    """Whether a KeyboardInterrupt, raised at the so many-th line of the driver's or the file's code, ended the work."""
     left = moment
 
     def trace(frame: Any, event: str, _: Any) -> Any:
         nonlocal left
-        if not frame.f_code.co_filename.endswith("/driver.py"):
+        if not frame.f_code.co_filename.endswith(("/driver.py", "/token_file.py")):
             return None
-        if event == "line":
+        if event in ("line", "return"):
             left -= 1
             if left == 0:
                 raise KeyboardInterrupt

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
+import gc
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +22,7 @@ import requests
 from clients import Client
 from raw_server import RawServer, Seen, answer, ok
 
+import indoxrouter
 from indoxrouter import ConfigurationError, DeadlineExceededError
 from indoxrouter.sandbox import Sandbox
 
@@ -208,6 +215,66 @@ def test_a_process_that_dies_with_the_lock_holds_up_nobody(path: Path) -> None:
     finally:
         holder.kill()
         holder.communicate()
+
+
+def is_locked(path: Path) -> bool:
+    with path.open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def is_open_here(path: Path) -> bool:
+    """Whether a descriptor of this process is the file's."""
+    there = path.stat()
+    for fd in range(256):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(fd), there):
+                return True
+    return False
+
+
+@pytest.mark.kinds("sync")
+def test_a_fork_in_the_middle_of_a_login_keeps_no_lock(path: Path) -> None:
+    with Sandbox(login_delay=1.0) as sandbox, Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
+        login = threading.Thread(target=client.models)
+        login.start()
+        time.sleep(0.4)
+        wake, woken = os.pipe()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            closed, locked = not is_open_here(path), is_locked(path)  # by the parent, as before
+            os.close(woken)
+            os.read(wake, 1)
+            os._exit(closed + 2 * locked)
+        login.join()
+        assert not is_locked(path)
+        os.close(woken)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1 + 2
+        os.close(wake)
+
+
+# asyncio and aiohttp say what was left behind.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.kinds("sync")
+def test_an_event_loop_that_ends_in_the_middle_of_a_login_keeps_no_lock(path: Path) -> None:
+    with RawServer(lambda _: [answer(429, {}, Retry_After="30")], logins=False) as server:
+
+        async def begin() -> None:
+            client = indoxrouter.AsyncClient(KEY, server.url, token_cache=path)
+            tasks.append(asyncio.ensure_future(client.models()))
+            await asyncio.sleep(0.3)
+
+        loop, tasks = asyncio.new_event_loop(), list[Any]()
+        loop.run_until_complete(begin())
+        assert is_locked(path)
+        loop.close()
+        tasks.clear()
+        gc.collect()
+        assert not is_locked(path)
 
 
 def test_a_login_that_fails_lets_go_of_the_file(path: Path) -> None:

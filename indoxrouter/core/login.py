@@ -13,7 +13,7 @@ import json
 import math
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ class AccessToken:
 class Flight:
     """One login under way. Those who wait for it share its end."""
 
-    __slots__ = ("begun", "done", "error", "last", "refresh_with", "spare")
+    __slots__ = ("alive", "begun", "done", "error", "last", "refresh_with", "spare", "tokens")
 
     def __init__(self) -> None:
         self.begun = False
@@ -64,6 +64,10 @@ class Flight:
         """Its refresh cookie is tried first, and never again."""
         self.spare: AccessToken | None = None
         """Still valid: what the leader goes on with where an early refresh fails."""
+        self.tokens: Any = None
+        """The leader's view of the file that processes share: locked, at most until the flight ends."""
+        self.alive: Callable[[], bool] = lambda: True
+        """Whether its leader can bring it to its end."""
 
     def until(self, deadline: float | None, now: float) -> float | None:
         """When the leader gives up; an early refresh may take half of what its spare token has left."""

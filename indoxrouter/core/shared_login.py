@@ -13,7 +13,7 @@ from indoxrouter.core.login import AccessToken, Flight
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
 from indoxrouter.core.sign_in import acquire, bases
-from indoxrouter.core.steps import Plan, load_token, lock_tokens, save_token, unlock_tokens
+from indoxrouter.core.steps import Plan, load_token, lock_tokens, save_token
 from indoxrouter.errors import DeadlineExceededError
 
 _VERSION = 1
@@ -27,26 +27,18 @@ def acquire_shared(shared: Shared, flight: Flight, deadline: float | None, clock
     if settings.token_cache is None or settings.auth == "key":
         return (yield from acquire(shared, flight, deadline, clock))
     patience = clock.now() + LONGEST_LOCK
-    locked = yield from lock_tokens(patience if deadline is None else min(patience, deadline))
+    locked = yield from lock_tokens(flight.tokens, patience if deadline is None else min(patience, deadline))
     if not locked:
         if deadline is not None and clock.now() >= deadline:
             raise DeadlineExceededError("the deadline passed while another process logged in", outcome="not_sent")
         return (yield from acquire(shared, flight, deadline, clock))
-    try:
-        token = yield from _acquire_locked(shared, flight, deadline, clock)
-    except GeneratorExit:
-        raise  # nobody is left to carry out a step; the lock ends with its file
-    except BaseException:
-        yield from unlock_tokens()
-        raise
-    yield from unlock_tokens()
-    return token
+    return (yield from _acquire_locked(shared, flight, deadline, clock))
 
 
 def _acquire_locked(shared: Shared, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
     settings = shared.settings
     mark = _mark(settings)
-    found = _unpacked((yield from load_token()), mark, settings.base_url, clock)
+    found = _unpacked((yield from load_token(flight.tokens)), mark, settings.base_url, clock)
     if found is not None and (flight.last is None or found.value != flight.last.value):
         if not found.due(clock.now()):
             return found
@@ -54,9 +46,9 @@ def _acquire_locked(shared: Shared, flight: Flight, deadline: float | None, cloc
     if found is not None and flight.refresh_with is not None:
         # Whatever becomes of us now, nobody sends this refresh cookie again.
         spent = replace(found, cookies={name: v for name, v in found.cookies.items() if name != "refresh_token"})
-        yield from save_token(_packed(spent, mark, clock))
+        yield from save_token(flight.tokens, _packed(spent, mark, clock))
     token = yield from acquire(shared, flight, deadline, clock)
-    yield from save_token(_packed(token, mark, clock))
+    yield from save_token(flight.tokens, _packed(token, mark, clock))
     return token
 
 

@@ -92,6 +92,8 @@ class Tell:
 class LockTokens:
     """Lock the file in which processes share their login; answers whether that was done in time."""
 
+    tokens: Any
+    """The flight's view of it, which belongs to the driver: the lock ends with the flight."""
     until: float
 
 
@@ -99,17 +101,15 @@ class LockTokens:
 class LoadToken:
     """Answer with what the locked file holds; None: nothing that can be read."""
 
+    tokens: Any
+
 
 @dataclass(slots=True)
 class SaveToken:
     """Write it into the locked file, in place of what it held."""
 
+    tokens: Any
     text: str = field(repr=False)
-
-
-@dataclass(slots=True)
-class UnlockTokens:
-    """Let the other processes have the file."""
 
 
 @dataclass(slots=True)
@@ -131,9 +131,9 @@ class Closed(BaseException):
     """Thrown into a plan whose caller wants no more of it."""
 
 
-Errand = Notify | Tell | Recall | Remember | LoadToken | SaveToken | UnlockTokens
+Errand = Notify | Tell | Recall | Remember | LoadToken | SaveToken
 """Steps that never wait, and that both drivers carry out alike."""
-AtOnce = Close | Notify | Tell | UnlockTokens
+AtOnce = Close | Notify | Tell
 """Steps that may follow an interruption."""
 Action = Send | Next | Close | Sleep | Token | LockTokens | Errand
 Step = Action | Emit
@@ -176,22 +176,18 @@ def tell(event: CallEvent) -> Plan[None]:
     yield Tell(event)
 
 
-def lock_tokens(until: float) -> Plan[bool]:
-    locked: bool = yield LockTokens(until)
+def lock_tokens(tokens: Any, until: float) -> Plan[bool]:
+    locked: bool = yield LockTokens(tokens, until)
     return locked
 
 
-def load_token() -> Plan[str | None]:
-    text: str | None = yield LoadToken()
+def load_token(tokens: Any) -> Plan[str | None]:
+    text: str | None = yield LoadToken(tokens)
     return text
 
 
-def save_token(text: str) -> Plan[None]:
-    yield SaveToken(text)
-
-
-def unlock_tokens() -> Plan[None]:
-    yield UnlockTokens()
+def save_token(tokens: Any, text: str) -> Plan[None]:
+    yield SaveToken(tokens, text)
 
 
 def recall(key: str) -> Plan[Any]:
