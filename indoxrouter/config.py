@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from indoxrouter import inputs
-from indoxrouter.errors import ConfigurationError, MissingKeyError
+from indoxrouter.errors import AuthenticationError, ConfigurationError, IndoxRouterError, MissingKeyError
 from indoxrouter.events import CallEvent
 
 DEFAULT_BASE_URL = "https://api.indoxrouter.com/v1"
@@ -57,8 +57,18 @@ class Settings:
     token_cache: str | None = None
 
     def current_key(self) -> str:
-        """The API key; a callable is asked each time."""
-        return self.key if isinstance(self.key, str) else inputs.check_key(self.key())
+        """The API key; a callable is asked each time. What it raises may hold secrets: its class alone is told."""
+        if isinstance(self.key, str):
+            return self.key
+        try:
+            return inputs.check_key(self.key())
+        except IndoxRouterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the caller's own function
+            name = type(error).__name__
+        raise AuthenticationError(
+            f"no API key: the function given as api_key raised {name}", code="api_key_function", outcome="not_sent"
+        )
 
     def without_secrets(self) -> Settings:
         """What may be written down: the key is found again in the environment, at the next login."""

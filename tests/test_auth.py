@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from indoxrouter import (
     ServiceUnavailableError,
 )
 from indoxrouter.core.login import AccessToken, Flight, Lead, Login, Wait, lifetime
+from indoxrouter.errors import MissingKeyError
 from indoxrouter.sandbox import Sandbox
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -594,6 +596,41 @@ class TestAutoRefreshAndKeys:
             with Client(lambda: next(keys), server.url) as client:
                 client.chat(HELLO)
             assert [seen.headers["x-api-key"] for seen in server.logins] == ["first-key", "second-key"]
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_what_a_callable_raises_is_a_typed_error_that_tells_its_class_alone(
+        self, shared: bool, tmp_path: Path
+    ) -> None:
+        def locked() -> str:
+            raise LookupError("canary: the vault's own token")
+
+        settings = {"token_cache": tmp_path / "token"} if shared else {}
+        with RawServer(lambda _: []) as server, Client(locked, server.url, **settings) as client:
+            with pytest.raises(AuthenticationError, match="LookupError") as caught:
+                client.chat(HELLO)
+            assert server.connections == 0
+        assert (caught.value.code, caught.value.outcome) == ("api_key_function", "not_sent")
+        assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+    def test_errors_of_this_library_leave_a_callable_as_they_are(self) -> None:
+        def missing() -> str:
+            raise MissingKeyError("no key here")
+
+        with Client(missing, "http://127.0.0.1:1/v1") as client, pytest.raises(MissingKeyError, match="no key here"):
+            client.chat(HELLO)
+
+    def test_what_a_callable_returned_is_masked(self) -> None:
+        def script(seen: Seen) -> list[Action]:
+            if "/auth/" in seen.path:
+                return [ok({"access_token": "token", "expires_in": 0.1}, Set_Cookie="refresh_token=refresh") if seen.number == 0
+                        else answer(400, {"detail": "not with canary-key"})]  # fmt: skip
+            return [answer(400, {"detail": "not with canary-key"})]
+
+        with RawServer(script, logins=False) as server, Client(lambda: "canary-key", server.url) as client:
+            for _ in range(2):
+                with pytest.raises(APIError, match=r"not with \*\*\*"):
+                    client.chat(HELLO)
+                time.sleep(0.15)
 
     def test_auth_key_sends_the_key_itself(self, sandbox: Sandbox) -> None:
         with Client(sandbox.api_key, sandbox.url, auth="key") as client:

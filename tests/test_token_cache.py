@@ -23,7 +23,12 @@ from clients import Client
 from raw_server import RawServer, Seen, answer, ok
 
 import indoxrouter
-from indoxrouter import ConfigurationError, DeadlineExceededError
+from indoxrouter import AuthenticationError, ConfigurationError, DeadlineExceededError
+from indoxrouter.core.login import AccessToken, Flight
+from indoxrouter.core.policy import Clock
+from indoxrouter.core.shared import Shared
+from indoxrouter.core.shared_login import acquire_shared
+from indoxrouter.core.steps import LoadToken, LockTokens, Send
 from indoxrouter.sandbox import Sandbox
 
 KINDS = ("sync", "async")
@@ -130,6 +135,140 @@ def test_refresh_cookies_are_sent_once_among_all(path: Path) -> None:
     assert 2 <= stats["refreshes"] <= 4
 
 
+class Sessions:
+    """A server whose logins and refreshes are counted, and whose sessions a test ends."""
+
+    def __init__(self, lifetime: float = 3600.0) -> None:
+        self.lifetime = lifetime
+        self.valid: set[str] = set()
+        self.logins = 0
+        self.refreshed_with: list[str] = []
+        self.failing = False
+
+    def __call__(self, seen: Seen) -> Any:
+        if "/auth/" not in seen.path:
+            given = seen.headers["authorization"].removeprefix("Bearer ")
+            return [ok({}) if given in self.valid else answer(401, {"detail": "the session is over"})]
+        if seen.path.endswith("/refresh"):
+            self.refreshed_with.append(seen.headers["cookie"])
+        else:
+            self.logins += not self.failing
+        if self.failing:
+            return [answer(503, {"detail": "down"})]
+        number = self.logins + len(self.refreshed_with)
+        self.valid.add(f"token-{number}")
+        body = {"access_token": f"token-{number}", "expires_in": self.lifetime}
+        return [ok(body, Set_Cookie=f"refresh_token=refresh-{number}; HttpOnly")]
+
+
+def two_clients(url: str, path: Path) -> Any:
+    return (Client(KEY, url, token_cache=path, max_retries=0) for _ in range(2))
+
+
+def test_a_refresh_cookie_whose_refresh_failed_is_sent_by_nobody_else(path: Path) -> None:
+    sessions = Sessions(lifetime=2.0)
+    with RawServer(sessions, logins=False) as server:
+        first, second = two_clients(server.url, path)
+        with first, second:
+            first.get_user_info()
+            second.get_user_info()
+            time.sleep(1.6)  # within the last quarter
+            sessions.failing = True
+            first.get_user_info()
+            second.get_user_info()
+    assert sessions.refreshed_with == ["refresh_token=refresh-1"]
+
+
+def test_the_cookie_of_an_expired_token_in_the_file_is_the_one_to_send(path: Path) -> None:
+    sessions = Sessions(lifetime=1.0)
+    with RawServer(sessions, logins=False) as server:
+        first, second = two_clients(server.url, path)
+        with first, second:
+            first.get_user_info()
+            second.get_user_info()
+            time.sleep(1.1)
+            first.get_user_info()
+            time.sleep(1.1)
+            second.get_user_info()
+    assert sessions.refreshed_with == ["refresh_token=refresh-1", "refresh_token=refresh-2"]
+    assert sessions.logins == 1
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_without_the_lock_or_an_entry_nothing_is_refreshed(locked: bool) -> None:
+    shared = Shared(Client(KEY, "http://127.0.0.1:1/v1", token_cache="token")._driver.settings)
+    flight = Flight()
+    flight.last = flight.refresh_with = AccessToken("t", "http://127.0.0.1:1/v1", 0.0, 1.0, {"refresh_token": "r"})
+    clock = Clock(lambda: 100.0, lambda: 100.0, lambda: 0.0, lambda: "id")
+    plan = acquire_shared(shared, flight, None, clock)
+    assert isinstance(next(plan), LockTokens)
+    step = plan.send(locked)
+    if locked:
+        assert isinstance(step, LoadToken)
+        step = plan.send(None)
+    assert isinstance(step, Send)
+    assert step.request.url == "http://127.0.0.1:1/v1/auth/api-key"
+    assert "Cookie" not in step.request.headers
+
+
+def test_a_token_of_another_process_that_is_refused_is_followed_by_a_login(path: Path) -> None:
+    sessions = Sessions()
+    with RawServer(sessions, logins=False) as server:
+        first, second = two_clients(server.url, path)
+        with first, second:
+            first.get_user_info()
+            second.get_user_info()
+            sessions.valid.clear()
+            second.get_user_info()
+            sessions.valid.clear()
+            first.get_user_info()  # after its own token, and the file's
+            sessions.valid.clear()
+            first.get_user_info()
+            sessions.valid.clear()
+            second.get_user_info()  # whose own came from the file, as did the next one
+    assert sessions.logins + len(sessions.refreshed_with) == 5
+
+
+def test_a_key_whose_tokens_are_all_refused_costs_one_login_and_no_loop(path: Path) -> None:
+    sessions = Sessions()
+    with RawServer(sessions, logins=False) as server:
+        first, second = two_clients(server.url, path)
+        with first, second:
+            first.get_user_info()
+            sessions.valid.clear()
+            second.get_user_info()
+            sessions.valid = type("Nothing", (set,), {"add": lambda *_: None})()
+            asked, sent = sessions.logins + len(sessions.refreshed_with), len(server.requests)
+            with pytest.raises(AuthenticationError) as caught:
+                first.get_user_info()
+            assert [attempt.status for attempt in caught.value.attempts] == [401, 401, 401]
+            assert sessions.logins + len(sessions.refreshed_with) - asked == 1
+            assert len(server.requests) - sent == 3 + 1
+
+
+@pytest.mark.parametrize("handed_back", [{"access_token": KEY}, {"access_token": "t"}])
+def test_a_login_that_hands_the_key_back_is_not_written_down(path: Path, handed_back: dict[str, str]) -> None:
+    def script(seen: Seen) -> Any:
+        return [ok(handed_back, Set_Cookie=f"session=of-{KEY}") if "/auth/" in seen.path else ok({})]
+
+    with RawServer(script, logins=False) as server:
+        for client in two_clients(server.url, path):
+            with client:
+                client.get_user_info()
+        assert [seen.path for seen in server.requests].count("/v1/auth/api-key") == 2
+    assert KEY not in path.read_text()
+
+
+def test_a_function_for_the_key_is_asked_once_a_login(path: Path) -> None:
+    keys = (f"key-number-{n}" for n in range(9))
+    with RawServer(Sessions(), logins=False) as server:
+        with Client(lambda: next(keys), server.url, token_cache=path) as client:
+            client.get_user_info()
+        with Client("key-number-0", server.url, token_cache=path) as client:
+            client.get_user_info()
+        assert [seen.headers["x-api-key"] for seen in server.requests if "/auth/" in seen.path] == ["key-number-0"]
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "null", "[]", "{", '{"version": 1}', "\x00\xff", '{"version": 2, "mark": ""}', "[" * 100_000, "9" * 5000],
@@ -163,7 +302,8 @@ def test_a_clock_that_was_set_makes_no_token_live_longer(path: Path, clock: floa
         path.write_text(json.dumps({**body, "expires": body["expires"] + clock}))
         with Client(sandbox.api_key, sandbox.url, token_cache=path) as client:
             client.models()
-        assert sandbox.stats()["logins"] == (2 if clock < 0 else 1)
+        stats = sandbox.stats()
+        assert (stats["logins"], stats["refreshes"]) == (1, 1 if clock < 0 else 0)
 
 
 def test_an_open_file_is_closed_to_others(path: Path) -> None:

@@ -52,6 +52,7 @@ class Attempts:
         self._attempts: list[Attempt] = []
         self._drawn = 0
         self._login_failed = False
+        self._took_one = False  # another process's token, after a 401, to meet another 401
 
     def first_answer(self, requests: Sequence[Request]) -> Plan[Result]:
         """What the first model answers that answers at all; for a stream, its body is a Feed."""
@@ -159,10 +160,11 @@ class Attempts:
             raise
 
     def _fresh_token(self, refused: Grant, failure: APIError) -> Plan[Grant]:
-        """Another token after a 401; a token fetched because of a 401 gets no successor."""
-        if refused.fetched_after_401:
+        """Another token after a 401; one that we logged in for because of a 401 gets no successor."""
+        if refused.fetched_after_401 and (self._took_one or not refused.token.taken):
             self._shared.login.useless(refused.token, self._clock.now())
             raise failure
+        self._took_one = refused.fetched_after_401
         grant = yield from self._token(refused.token)
         if grant.token.value == refused.token.value:
             if self._shared.settings.auth == "login":
@@ -263,8 +265,7 @@ class Attempts:
         return headers
 
     def _secrets(self, request: Request, token: AccessToken) -> Iterable[str]:
-        key = self._shared.settings.key
-        yield from (token.value, *token.cookies.values(), *([key] if isinstance(key, str) else []))
+        yield from (token.value, *token.cookies.values(), *self._shared.known_keys)
         yield from header_secrets({**self._shared.settings.default_headers, **self._options.extra_headers})
         yield from worth_masking((*texts_in(self._options.extra_body), *request.private_texts()))
 

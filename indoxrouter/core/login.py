@@ -38,6 +38,8 @@ class AccessToken:
     lifetime: float | None = None
     """Seconds; None: unknown, found out by a 401."""
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    taken: bool = False
+    """From another process, which logged in for it: what becomes of it says nothing about our key."""
 
     def expired(self, now: float) -> bool:
         return self.lifetime is not None and now >= self.fetched_at + self.lifetime
@@ -161,7 +163,7 @@ class Login:
     def useless(self, token: AccessToken, now: float) -> None:
         """A token fetched because of a 401 was answered by a 401 too."""
         with self._lock:
-            if token is not self._found_fruitless:
+            if token is not self._found_fruitless and not token.taken:
                 self._found_fruitless = token
                 self._count_fruitless(now)
 

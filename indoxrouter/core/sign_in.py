@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -19,19 +19,22 @@ from indoxrouter.wire.failures import Origin, from_reply
 from indoxrouter.wire.masking import header_secrets
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request
 
+REFRESH_COOKIE = "refresh_token"
 _ABSENT = (404, 405)
 _LOGIN = Request("login", "POST", ())
 
 
-def acquire(shared: Shared, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
-    """A fresh token. Raises what the server answered; AuthenticationError where no login is there."""
+def acquire(
+    shared: Shared, flight: Flight, key: Callable[[], str], deadline: float | None, clock: Clock
+) -> Plan[AccessToken]:
+    """A fresh token; `key` is called where it takes one. Raises what the server answered, or that no login is there."""
     settings = shared.settings
     sign_in = _SignIn(shared, deadline, clock, retries=0 if flight.spare else settings.max_retries)
     if settings.auth == "key":
-        return AccessToken(settings.current_key(), settings.base_url, clock.now())
+        return AccessToken(key(), settings.base_url, clock.now())
     if flight.refresh_with is not None and (token := (yield from sign_in.refresh(flight.refresh_with))):
         return token
-    return (yield from sign_in.with_key(flight.last))
+    return (yield from sign_in.with_key(key(), flight.last))
 
 
 class _SignIn:
@@ -41,11 +44,11 @@ class _SignIn:
         self._deadline = deadline
         self._clock = clock
         self._retries = retries
-        self._secrets = tuple(header_secrets(shared.settings.default_headers))
+        self._secrets = (*header_secrets(shared.settings.default_headers), *shared.known_keys)
 
     def refresh(self, old: AccessToken) -> Plan[AccessToken | None]:
         """By the session's cookies; None: refused or not offered, and not to be tried again."""
-        if "refresh_token" not in old.cookies:
+        if REFRESH_COOKIE not in old.cookies:
             return None
         self._secrets += (old.value, *old.cookies.values())
         cookie = "; ".join(f"{name}={value}" for name, value in old.cookies.items())
@@ -59,8 +62,7 @@ class _SignIn:
                 raise
             return None
 
-    def with_key(self, last: AccessToken | None) -> Plan[AccessToken]:
-        key = self._settings.current_key()
+    def with_key(self, key: str, last: AccessToken | None) -> Plan[AccessToken]:
         self._secrets += (key,)
         asked = []
         for base in bases(self._settings.base_url, last):
