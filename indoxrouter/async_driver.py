@@ -30,9 +30,8 @@ from indoxrouter.core.steps import (
     Sleep,
     Token,
 )
-from indoxrouter.driver import log, waiting_level
+from indoxrouter.driver import log, time_to_wait, waiting_level
 from indoxrouter.errands import Errands
-from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
 from indoxrouter.token_file import POLL, TokenFile
 from indoxrouter.transports import closed
@@ -63,6 +62,7 @@ class AsyncDriver:
         """For a forked child; returns what is its parent's."""
         parents = (self._transport, self._errands, self._waiting, self._sleepers)
         self.shared.renew()
+        del self._transport, self._errands  # where connecting fails, rather none than its parent's
         self._connect()
         return parents
 
@@ -174,7 +174,7 @@ class AsyncDriver:
     def _end(self, flight: Flight) -> None:
         if flight.tokens is not None:
             flight.tokens.unlock()
-        if not flight.done:  # interrupted where nobody could catch it: the next one leads
+        if not flight.done:  # interrupted where nobody could catch it, or its event loop was: the next one leads
             self.shared.login.failed(flight, KeyboardInterrupt(), time.monotonic())
         self._wake(flight)
 
@@ -196,20 +196,17 @@ class AsyncDriver:
                 landing.set_result(None)
             else:
                 self._waiting.setdefault(flight, []).append(landing)
-        try:
-            async with asyncio.timeout(None if until is None else until - time.monotonic()):
-                await landing
-        except TimeoutError:
-            late = DeadlineExceededError("the deadline passed while logging in", outcome="not_sent")
-        else:
-            if flight.error is None:
-                return
+        while not flight.done:
+            await asyncio.wait([landing], timeout=time_to_wait(until))
+            if not flight.alive():
+                self._end(flight)
+        if flight.error is not None:
             raise flight.error.clone()
-        raise late
 
     async def _lead(self, mine: Flight, until: float | None) -> AccessToken:
         """Log in for everybody who waits."""
         login, until = self.shared.login, mine.until(until, time.monotonic())
+        mine.alive = asyncio.get_running_loop().is_running
         mine.tokens = TokenFile(self.settings.token_cache or "")
         try:
             token = await self.run(acquire_shared(self.shared, mine, until, self.clock))

@@ -55,6 +55,16 @@ class Settings:
     cache: MutableMapping[str, Any] | None = field(default=None, repr=False)
     on_event: Callable[[CallEvent], object] | None = field(default=None, repr=False)
     token_cache: str | None = None
+    environment_proxy: str | None = field(default=None, repr=False)
+    """What the environment said at construction, where no proxy was given."""
+
+    def proxy_for(self, url: str | None) -> str | None:
+        """The proxy to another URL than the base URL's, or to that (None)."""
+        return self.proxy or (self.environment_proxy if url is None else environment_proxy(url))
+
+    def here(self) -> Settings:
+        """With what this process's environment says of the way to the server; it is read this once."""
+        return replace(self, environment_proxy=None if self.proxy else environment_proxy(self.base_url))
 
     def current_key(self) -> str:
         """The API key; a callable is asked each time. What it raises may hold secrets: its class alone is told."""
@@ -81,10 +91,11 @@ class Settings:
             default_headers=headers,
             cache=None,
             on_event=None,
+            environment_proxy=None,
         )
 
     def with_base_url(self, base_url: str) -> Settings:
-        return replace(self, base_url=inputs.check_base_url(base_url, self.allow_insecure or not self.key))
+        return replace(self, base_url=inputs.check_base_url(base_url, self.allow_insecure or not self.key)).here()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +113,8 @@ class KeyOfEnvironment:
         )
 
 
-_SECRETIVE = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
-"""Names of headers that are not written down."""
+_SECRETIVE = re.compile(r"auth|cookie|key|token|secret|pass|pwd|session|sign|cred|jwt|bearer|\bsid\b", re.IGNORECASE)
+"""Names of headers that speak of secrets: they are not written down."""
 
 
 def resolve(
@@ -154,7 +165,7 @@ def resolve(
         cache=None if cache is None else inputs.cache(cache),
         on_event=None if on_event is None else inputs.function("on_event", on_event),
         token_cache=None if token_cache is None else inputs.file_in_folder("token_cache", token_cache),
-    )
+    ).here()
 
 
 def _key_and_url(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -10,7 +11,7 @@ import uuid
 from typing import Any, TypeVar
 
 from indoxrouter.config import Settings
-from indoxrouter.core.login import AccessToken, Flight, Wait
+from indoxrouter.core.login import LOOK_AGAIN, AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
 from indoxrouter.core.shared_login import acquire_shared
@@ -47,6 +48,7 @@ class Driver:
         """For a forked child; returns what is its parent's."""
         parents = (self._transport, self._errands)
         self.shared.renew()
+        del self._transport, self._errands  # where connecting fails, rather none than its parent's
         self._connect()
         return parents
 
@@ -163,10 +165,9 @@ class Driver:
             self._wait_for(found.flight, step.until)
 
     def _wait_for(self, flight: Flight, until: float | None) -> None:
-        left = None if until is None else until - time.monotonic()
         with self._landing:
-            if not self._landing.wait_for(lambda: flight.done, left):
-                raise DeadlineExceededError("the deadline passed while logging in", outcome="not_sent")
+            while not flight.done:
+                self._landing.wait(time_to_wait(until))  # an interrupted leader may have told nobody
         if flight.error is not None:
             raise flight.error.clone()
 
@@ -183,6 +184,14 @@ class Driver:
             return spare
         login.landed(mine, token)
         return token
+
+
+def time_to_wait(until: float | None) -> float:
+    """Seconds to wait for a flight before looking at it again."""
+    left = math.inf if until is None else until - time.monotonic()
+    if left <= 0:
+        raise DeadlineExceededError("the deadline passed while logging in", outcome="not_sent")
+    return min(left, LOOK_AGAIN)
 
 
 def waiting_level(seconds: float) -> int:

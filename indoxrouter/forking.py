@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import Protocol
+
+log = logging.getLogger("indoxrouter")
 
 
 class Renewable(Protocol):
@@ -22,7 +25,11 @@ def renew_in_children(what: Renewable) -> None:
 
 
 def _renew_all() -> None:
-    _parents.extend(what.renew() for what in list(_alive))
+    for what in list(_alive):
+        try:
+            _parents.append(what.renew())
+        except Exception as error:  # noqa: BLE001 - one that fails keeps no other from its renewal
+            log.warning("a client can't be used in this forked process: %s", type(error).__name__)
 
 
 if hasattr(os, "register_at_fork"):  # there is no fork elsewhere

@@ -373,6 +373,24 @@ class TestA6LoginAnswers:
             assert client.chat(HELLO).data == "fine"
             assert [seen.path for seen in server.requests].count("/v1/auth/api-key") == 2
 
+    def test_a6_a_hanging_refresh_leaves_half_of_the_calls_time_to_the_call(self) -> None:
+        def script(seen: Seen) -> list[Action]:
+            if "/auth/" in seen.path:
+                return [ok({"access_token": "t", "expires_in": 20}) if seen.number == 0 else HOLD]
+            return [ok(chat_body())]
+
+        with RawServer(script, logins=False) as server, Client(KEY, server.url) as client:
+            client.chat(HELLO)
+            time.sleep(15.1)
+            assert client.chat(HELLO, deadline=2).data == "fine"  # 2.4 s are half of the token's
+            assert [seen.path for seen in server.requests].count("/v1/auth/api-key") == 2
+
+    def test_a6_an_early_refresh_may_take_half_of_what_the_token_or_the_call_has_left(self) -> None:
+        flight = Flight()
+        assert (flight.until(None, 90.0), flight.until(95.0, 90.0)) == (None, 95.0)
+        flight.spare = AccessToken("t", "http://h/v1", fetched_at=0.0, lifetime=100.0)
+        assert (flight.until(None, 90.0), flight.until(92.0, 90.0), flight.until(500.0, 90.0)) == (95.0, 91.0, 95.0)
+
     def test_a6_a_hanging_refresh_costs_no_call_whose_token_is_still_valid(self) -> None:
         def script(seen: Seen) -> list[Action]:
             if "/auth/" in seen.path:
@@ -621,9 +639,8 @@ class TestAutoRefreshAndKeys:
 
     def test_what_a_callable_returned_is_masked(self) -> None:
         def script(seen: Seen) -> list[Action]:
-            if "/auth/" in seen.path:
-                return [ok({"access_token": "token", "expires_in": 0.1}, Set_Cookie="refresh_token=refresh") if seen.number == 0
-                        else answer(400, {"detail": "not with canary-key"})]  # fmt: skip
+            if seen.number == 0:
+                return [ok({"access_token": "token", "expires_in": 0.1}, Set_Cookie="refresh_token=refresh")]
             return [answer(400, {"detail": "not with canary-key"})]
 
         with RawServer(script, logins=False) as server, Client(lambda: "canary-key", server.url) as client:

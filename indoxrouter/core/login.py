@@ -23,6 +23,8 @@ REFRESH_AHEAD = 120.0
 """Seconds before expiry at which one caller fetches the next token; a quarter of a short lifetime."""
 PAUSE = 30.0
 """Seconds without another early refresh after one that failed."""
+LOOK_AGAIN = 1.0
+"""Seconds after which who waits for a flight looks whether it can still land."""
 FRUITLESS_LIMIT, FRUITLESS_WINDOW, FRUITLESS_PAUSE = 3, 60.0, 60.0
 
 
@@ -72,11 +74,11 @@ class Flight:
         """Whether its leader can bring it to its end."""
 
     def until(self, deadline: float | None, now: float) -> float | None:
-        """When the leader gives up; an early refresh may take half of what its spare token has left."""
+        """When the leader gives up; an early refresh may take half of what its spare token, and its call, have left."""
         if self.spare is None or self.spare.lifetime is None:
             return deadline
-        half = now + (self.spare.fetched_at + self.spare.lifetime - now) / 2
-        return half if deadline is None else min(half, deadline)
+        end = self.spare.fetched_at + self.spare.lifetime
+        return now + ((end if deadline is None else min(end, deadline)) - now) / 2
 
 
 class Lead(NamedTuple):
@@ -135,10 +137,11 @@ class Login:
             return Lead(mine)
 
     def landed(self, flight: Flight, token: AccessToken) -> None:
-        """The leader brought a token."""
+        """The leader brought a token; late, when another has led and landed meanwhile, it is for its own call."""
         with self._lock:
-            self._token = self._last = self._unspent = token
-            self._no_refresh_before = -math.inf
+            if not flight.done or self._token is None:
+                self._token = self._last = self._unspent = token
+                self._no_refresh_before = -math.inf
             self._end(flight)
 
     def failed(self, flight: Flight, error: BaseException, now: float) -> AccessToken | None:

@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
-from indoxrouter.config import Settings, environment_proxy
+from indoxrouter.config import Settings
 from indoxrouter.errors import NetworkError, ValidationError
 from indoxrouter.transports.failures import Route
 from indoxrouter.transports.timed import HttpsPool, Timed, TimedAdapter
@@ -109,7 +109,7 @@ class Elsewhere(Transport):
     """Leads to where a server's URL points, if that is public and proves its name, whatever `verify` says."""
 
     def __init__(self, settings: Settings, url: str) -> None:
-        proxy = settings.proxy or environment_proxy(url)
+        proxy = settings.proxy_for(url)
         if proxy:
             check_host(url)
         adapter = _TrustingAdapter if proxy else _GuardedAdapter

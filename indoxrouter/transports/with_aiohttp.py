@@ -15,7 +15,7 @@ import aiohttp
 import yarl
 
 from indoxrouter import transports
-from indoxrouter.config import Settings, environment_proxy
+from indoxrouter.config import Settings
 from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.transports.aiohttp_body import Body
 from indoxrouter.transports.aiohttp_session import LoopSession, Response, proxy_headers, ssl_context
@@ -33,7 +33,7 @@ class AsyncTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._proxy = settings.proxy or environment_proxy(settings.base_url)
+        self._proxy = settings.proxy_for(None)
         self._route = Route.by(self._proxy)
         self._for_proxy = proxy_headers(settings, self._proxy)
         self._ssl = ssl_context(settings, self._proxy or "")

@@ -19,7 +19,7 @@ import requests
 import urllib3
 
 from indoxrouter import transports
-from indoxrouter.config import Settings, environment_proxy
+from indoxrouter.config import Settings
 from indoxrouter.errors import IndoxRouterError, NetworkError
 from indoxrouter.transports.failures import Route
 from indoxrouter.transports.timed import CONNECTIONS, QUERY, UNTIL, Connections, Reader, TimedAdapter
@@ -35,7 +35,7 @@ class Transport:
         size = settings.max_connections
         self._adapter = adapter(pool_connections=2, pool_maxsize=size, max_retries=0)
         self._verify = settings.verify
-        proxy = settings.proxy or environment_proxy(url or settings.base_url)
+        proxy = settings.proxy_for(url)
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._route = Route.by(proxy)
         self._connections = Connections()
