@@ -15,7 +15,7 @@ from indoxrouter.config import Settings
 from indoxrouter.core.login import AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
-from indoxrouter.core.shared_login import acquire_shared
+from indoxrouter.core.shared_login import acquire_in_time
 from indoxrouter.core.steps import (
     Action,
     AtOnce,
@@ -205,11 +205,11 @@ class AsyncDriver:
 
     async def _lead(self, mine: Flight, until: float | None) -> AccessToken:
         """Log in for everybody who waits."""
-        login, until = self.shared.login, mine.until(until, time.monotonic())
+        login = self.shared.login
         mine.alive = asyncio.get_running_loop().is_running
         mine.tokens = TokenFile(self.settings.token_cache or "")
         try:
-            token = await self.run(acquire_shared(self.shared, mine, until, self.clock))
+            token = await self.run(acquire_in_time(self.shared, mine, until, self.clock))
         except BaseException as error:
             spare = login.failed(mine, error, time.monotonic())
             if spare is None:

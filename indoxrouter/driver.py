@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import random
 import threading
 import time
 import uuid
+from queue import Empty
 from typing import Any, TypeVar
 
 from indoxrouter.config import Settings
 from indoxrouter.core.login import LOOK_AGAIN, AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
-from indoxrouter.core.shared_login import acquire_shared
+from indoxrouter.core.shared_login import acquire_in_time
 from indoxrouter.core.steps import Action, AtOnce, Close, Emit, Grant, LockTokens, Next, Plan, Send, Sleep, Token
 from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
@@ -41,7 +43,6 @@ class Driver:
     def _connect(self) -> None:
         self._transport = Transport(self.settings)
         self._errands = Errands(self.settings)
-        self._landing = threading.Condition()
         self._closed = threading.Event()
 
     def renew(self) -> object:
@@ -150,8 +151,7 @@ class Driver:
             flight.tokens.unlock()
         if not flight.done:  # interrupted where nobody could catch it: the next one leads
             self.shared.login.failed(flight, KeyboardInterrupt(), time.monotonic())
-        with self._landing:
-            self._landing.notify_all()
+        flight.baton.put(None)
 
     def _granted(self, step: Token, mine: Flight) -> Grant:
         waited = False
@@ -165,18 +165,19 @@ class Driver:
             self._wait_for(found.flight, step.until)
 
     def _wait_for(self, flight: Flight, until: float | None) -> None:
-        with self._landing:
-            while not flight.done:
-                self._landing.wait(time_to_wait(until))  # an interrupted leader may have told nobody
+        while not flight.done:  # looked at again and again: an interrupt may have dropped the baton
+            with contextlib.suppress(Empty):
+                flight.baton.get(timeout=time_to_wait(until))
+        flight.baton.put(None)
         if flight.error is not None:
             raise flight.error.clone()
 
     def _lead(self, mine: Flight, until: float | None) -> AccessToken:
         """Log in for everybody who waits."""
-        login, until = self.shared.login, mine.until(until, time.monotonic())
+        login = self.shared.login
         mine.tokens = TokenFile(self.settings.token_cache or "")
         try:
-            token = self.run(acquire_shared(self.shared, mine, until, self.clock))
+            token = self.run(acquire_in_time(self.shared, mine, until, self.clock))
         except BaseException as error:
             spare = login.failed(mine, error, time.monotonic())
             if spare is None:

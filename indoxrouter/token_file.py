@@ -50,6 +50,8 @@ class TokenFile:
 
     def try_lock(self) -> bool:
         """Whether there is nothing to wait for: it is locked, or it can't be used (see `read`, `write`)."""
+        if self._file is not None:
+            return True
         try:
             self._file = FileIO(self._path, "r+", opener=_open)
             _check(self._file.fileno())

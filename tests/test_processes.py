@@ -20,6 +20,7 @@ from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, event, ok
 
 import indoxrouter
 from indoxrouter import AuthenticationError, OpenAI, StreamError
+from indoxrouter.forking import renew_in_children
 from indoxrouter.sandbox import Sandbox
 
 KINDS = ("sync", "async")
@@ -161,6 +162,40 @@ class TestFork:
         asyncio.run(parent())
 
     @pytest.mark.kinds("sync")
+    def test_19_the_environment_is_not_read_again_in_a_child(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What it says now would be refused; the connections are new ones all the same."""
+        with RawServer(lambda seen: [ok({"connection": seen.connection})]) as server:
+            clients = [indoxrouter.Client(KEY, server.url, auth="key") for _ in range(4)]
+            elsewhere = indoxrouter.Client(KEY, "https://router.example/v1", auth="key")
+            parents = {client.get_user_info()["connection"] for client in clients}
+            monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+            before = elsewhere._driver._transport
+
+            def work() -> None:
+                assert parents.isdisjoint(client.get_user_info()["connection"] for client in clients)
+                assert elsewhere._driver._transport is not before
+
+            in_child(work)
+
+    @pytest.mark.kinds("sync")
+    def test_19_a_renewal_that_fails_keeps_no_other_from_its_own(self) -> None:
+        class Failing:
+            def renew(self) -> object:
+                raise OSError("no CA file here")
+
+        with RawServer(lambda seen: [ok({"connection": seen.connection})]) as server:
+            failing = [Failing() for _ in range(20)]
+            for one in failing:
+                renew_in_children(one)
+            clients = [indoxrouter.Client(KEY, server.url, auth="key") for _ in range(4)]
+            parents = {client.get_user_info()["connection"] for client in clients}
+
+            def work() -> None:
+                assert parents.isdisjoint(client.get_user_info()["connection"] for client in clients)
+
+            in_child(work)
+
+    @pytest.mark.kinds("sync")
     def test_19_functions_work_in_a_child(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("INDOX_ROUTER_API_KEY", sandbox.api_key)
         monkeypatch.setenv("INDOX_ROUTER_BASE_URL", sandbox.url)
@@ -177,6 +212,16 @@ def ask(client: Any, text: str) -> str:
     return str(client.completion(text).data)
 
 
+def ask_async(client: Any, text: str) -> str:
+    """In a worker process: each question in an event loop of its own."""
+
+    async def work() -> str:
+        async with client:
+            return str((await client.completion(text)).data)
+
+    return asyncio.run(work())
+
+
 class TestPools:
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     @pytest.mark.kinds("sync")
@@ -190,6 +235,19 @@ class TestPools:
             client.completion("so that there is a connection")
             with ProcessPoolExecutor(2, mp_context=context) as pool:
                 answers = [*pool.map(ask, [client] * len(texts), texts)]
+        assert [text for text, answer in zip(texts, answers, strict=True) if text not in answer] == []
+
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    @pytest.mark.kinds("sync")
+    def test_19_an_async_client_goes_to_workers_as_an_argument(
+        self, method: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("INDOX_ROUTER_API_KEY", sandbox.api_key)
+        texts = [f"question {n}" for n in range(12)]
+        client = indoxrouter.AsyncClient(sandbox.api_key, sandbox.url)
+        assert "before" in ask_async(client, "before")
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+            answers = [*pool.map(ask_async, [client] * len(texts), texts)]
         assert [text for text, answer in zip(texts, answers, strict=True) if text not in answer] == []
 
     @pytest.mark.kinds("sync")
@@ -241,6 +299,26 @@ class TestPickles:
         pickled = pickle.dumps(client)
         assert b"canary" not in pickled
         assert b"X-Team" in pickled
+
+    @pytest.mark.parametrize(
+        "name",
+        ["X-Session", "X-Signature", "X-Credential", "Cf-Access-Jwt-Assertion", "X-Passphrase", "X-Sid", "X-Db-Pwd"],
+    )
+    @pytest.mark.kinds("sync")
+    def test_19_nor_do_headers_whose_names_speak_of_secrets(self, name: str) -> None:
+        client = indoxrouter.Client(KEY, default_headers={name: "canary", "X-Side": "left", "X-Request-Source": "b"})
+        pickled = pickle.dumps(client)
+        assert b"canary" not in pickled
+        assert b"X-Side" in pickled
+        assert b"X-Request-Source" in pickled
+
+    @pytest.mark.kinds("sync")
+    def test_19_a_pickled_client_finds_the_proxy_of_its_new_surroundings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://user:canary@proxy.example:3128")
+        pickled = pickle.dumps(indoxrouter.Client(KEY, "https://router.example/v1"))
+        assert b"canary" not in pickled
+        monkeypatch.setenv("HTTPS_PROXY", "http://another.example:3128")
+        assert pickle.loads(pickled)._driver.settings.proxy_for(None) == "http://another.example:3128"
 
     @pytest.mark.kinds("sync")
     def test_19_a_server_without_keys_needs_none_afterwards(self) -> None:

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from indoxrouter.errors import AuthenticationError, DeadlineExceededError, IndoxRouterError
@@ -56,11 +57,13 @@ class AccessToken:
 class Flight:
     """One login under way. Those who wait for it share its end."""
 
-    __slots__ = ("alive", "begun", "done", "error", "last", "refresh_with", "spare", "tokens")
+    __slots__ = ("alive", "baton", "begun", "done", "error", "last", "refresh_with", "spare", "tokens")
 
     def __init__(self) -> None:
         self.begun = False
         self.done = False
+        self.baton: SimpleQueue[None] = SimpleQueue()
+        """Goes from thread to thread of those who wait, when the flight has ended; an interrupt leaves no lock held."""
         self.error: IndoxRouterError | None = None
         self.last: AccessToken | None = None
         """The token before: its base answers logins."""

@@ -22,6 +22,18 @@ LONGEST_LOCK = 30.0
 """Seconds to wait for another process's login before one of our own."""
 
 
+def acquire_in_time(shared: Shared, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
+    """A fresh token; an early refresh has less time than its call, which can do with the spare token."""
+    try:
+        return (yield from acquire_shared(shared, flight, flight.until(deadline, clock.now()), clock))
+    except DeadlineExceededError:
+        late = deadline is not None and clock.now() >= deadline
+        if flight.spare is None or late or not flight.spare.expired(clock.now()):
+            raise
+    flight.spare = flight.refresh_with = None  # it expired meanwhile, so that the call waits for a login now
+    return (yield from acquire_shared(shared, flight, deadline, clock))
+
+
 def acquire_shared(shared: Shared, flight: Flight, deadline: float | None, clock: Clock) -> Plan[AccessToken]:
     """A fresh token: another process's newer one, else one that we log in for and leave for the others."""
     settings, key = shared.settings, functools.cache(shared.current_key)
