@@ -388,13 +388,13 @@ class TestA6LoginAnswers:
     def test_a6_a_hanging_refresh_leaves_half_of_the_calls_time_to_the_call(self) -> None:
         def script(seen: Seen) -> list[Action]:
             if "/auth/" in seen.path:
-                return [ok({"access_token": "t", "expires_in": 20}) if seen.number == 0 else HOLD]
+                return [ok({"access_token": "t", "expires_in": 12}) if seen.number == 0 else HOLD]
             return [ok(chat_body())]
 
         with RawServer(script, logins=False) as server, Client(KEY, server.url) as client:
             client.chat(HELLO)
-            time.sleep(15.1)
-            assert client.chat(HELLO, deadline=2).data == "fine"  # 2.4 s are half of the token's
+            time.sleep(9.1)
+            assert client.chat(HELLO, deadline=1.4).data == "fine"  # 1.45 s are half of the token's
             assert [seen.path for seen in server.requests].count("/v1/auth/api-key") == 2
 
     def test_a6_an_early_refresh_may_take_half_of_what_the_token_or_the_call_has_left(self) -> None:
