@@ -1,15 +1,10 @@
-"""What is added below requests and urllib3: limits that hold for dripped bytes, and whole heads only.
-
-Every read from a socket first sets the time that is left, so no watchdog is needed. A head that was
-cut is not taken for an answer, nor is an informational one.
-"""
+"""What is added to urllib3's connections and pools: limits, and being interrupted."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import http.client
-import io
 import queue
 import socket
 import ssl
@@ -27,9 +22,8 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.wait import wait_for_read, wait_for_socket
 
 from indoxrouter import transports
+from indoxrouter.transports.reading import UNTIL, Head, OuterTLS, Reader, left
 
-UNTIL: ContextVar[float] = ContextVar("until")
-"""The monotonic time at which the request that is being sent must have its head."""
 CONNECTIONS: ContextVar[Connections] = ContextVar("connections")
 """Where the connections that are made for it are noted."""
 _LARGE = 2**16
@@ -64,66 +58,6 @@ class Connections:
             connection.interrupt()
 
 
-class Reader(io.RawIOBase):
-    """Reads a socket until a moment on the monotonic clock, whatever trickles in meanwhile."""
-
-    def __init__(self, raw: socket.SocketIO, sock: socket.socket) -> None:
-        self._raw = raw
-        self.sock = sock
-        self.until = UNTIL.get()
-        self.last = time.monotonic()
-        self.ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int | None:
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self.sock.settimeout(left)
-        count = self._raw.readinto(buffer)
-        self.last = time.monotonic()
-        self.ended = count == 0
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Lines(io.BufferedReader):
-    """Lines that the end of the connection cut are no lines: "0" may be the beginning of a chunk's size."""
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        reader: Any = self.raw
-        if reader.ended and line and not line.endswith(b"\n"):
-            raise http.client.IncompleteRead(line)
-        return line
-
-
-class _Head(http.client.HTTPResponse):
-    """An answer whose head must be whole, and is not an informational one."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        buffered: Any = self.fp
-        self.reader = Reader(buffered.detach(), sock)
-        self.fp = _Lines(self.reader)
-        self.early = False
-        """Whether it came before the request was sent whole: what would follow on the connection is not known."""
-
-    def begin(self) -> None:
-        super().begin()
-        while 100 <= self.status < 200:  # 103 and its like, which http.client takes for the answer
-            self.headers = self.msg = None  # type: ignore[assignment] # begin() reads a head only where there is none
-            super().begin()
-        if self.reader.ended:
-            raise http.client.IncompleteRead(b"")
-        self.will_close = self.will_close or self.early
-
-
 class Timed:
     """What is added to urllib3's connections, to which `self` belongs too."""
 
@@ -133,18 +67,18 @@ class Timed:
     """What it can be interrupted by while it is being made: TLS takes the socket itself over."""
 
     def _new_conn(self: Any) -> socket.socket:
-        """As urllib3 does it, but with one limit for all of a host's addresses together."""
-        end = time.monotonic() + self.timeout
+        """As urllib3 does it, but with one limit for all of a host's addresses, and of what follows, together."""
         failure: OSError = OSError("the name has no address")
         for family, kind, protocol, _, address in self.addresses():
             connection = socket.socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
                     connection.setsockopt(*option)
-                connection.settimeout(max(end - time.monotonic(), 0.001))
+                connection.settimeout(left(UNTIL.get()))
                 self._hold(connection)
                 CONNECTIONS.get().check()
                 connection.connect(address)
+                connection.settimeout(left(UNTIL.get()))
             except OSError as error:
                 connection.close()
                 failure = error
@@ -163,6 +97,7 @@ class Timed:
     def connect(self: Any) -> None:
         """Whatever fails here, a TLS handshake or a proxy too, fails before anything was sent."""
         connections = CONNECTIONS.get()
+        sending = UNTIL.set(min(UNTIL.get(), time.monotonic() + self.timeout))
         try:
             connections.add(self)
             super().connect()  # type: ignore[misc] # urllib3's, by the classes below
@@ -177,7 +112,14 @@ class Timed:
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             raise NewConnectionError(self, str(error)) from error
         finally:
+            UNTIL.reset(sending)
             self._hold(None)
+
+    def _tunnel(self: Any) -> None:
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.__class__ = OuterTLS  # urllib3 makes it, of a context that it makes itself
+        super()._tunnel()  # type: ignore[misc] # http.client's, by the classes below
+        self.sock.settimeout(left(UNTIL.get()))  # for the handshake that follows
 
     def _hold(self: Any, connection: socket.socket | None) -> None:
         held, self.handle = self.handle, connection and connection.dup()
@@ -197,13 +139,13 @@ class Timed:
         if self.sock is None:
             self.connect()
         self.sock.settimeout(max(UNTIL.get() - time.monotonic(), 0.001))
-        if len(data) > _LARGE and not isinstance(self.sock, ssl.SSLSocket):  # TLS has readable bytes of its own
+        if len(data) > _LARGE and type(self.sock) is socket.socket:  # TLS has readable bytes of its own
             _send_unless_answered(self.sock, memoryview(data))
         else:
             super().send(data)  # type: ignore[misc] # urllib3's, by the classes below
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        head = _Head(sock, *args, **kwargs)
+        head = Head(sock, *args, **kwargs)
         head.early = self.half_sent
         self.reader = head.reader
         return head

@@ -22,7 +22,8 @@ from indoxrouter import transports
 from indoxrouter.config import Settings
 from indoxrouter.errors import IndoxRouterError, NetworkError
 from indoxrouter.transports.failures import Route
-from indoxrouter.transports.timed import CONNECTIONS, QUERY, UNTIL, Connections, Reader, TimedAdapter
+from indoxrouter.transports.reading import UNTIL, Reader
+from indoxrouter.transports.timed import CONNECTIONS, QUERY, Connections, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
 

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 
-from socket_server import SocketServer, pass_on
+from socket_server import SocketServer, pass_on, shut
 
 
 class Relay(SocketServer):
@@ -15,6 +15,8 @@ class Relay(SocketServer):
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
         self.target = port
+        self.every = 0.0
+        """Seconds from each byte that comes back to the next; 0: they come as they are."""
         self._tls = tls
 
     def _serve(self, client: socket.socket, number: int) -> None:
@@ -23,6 +25,18 @@ class Relay(SocketServer):
             if self._tls is not None:
                 client = stack.enter_context(self._held(self._tls.wrap_socket(client, server_side=True)))
             upstream = stack.enter_context(self._held(socket.create_connection(("127.0.0.1", self.target))))
-            back = self._start(pass_on, upstream, client)
+            back = self._start(self._bring_back, upstream, client)
             pass_on(client, upstream)
             back.join()
+
+    def _bring_back(self, upstream: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := upstream.recv(65536):
+                if not self.every:
+                    client.sendall(data)
+                    continue
+                for byte in data:
+                    client.sendall(bytes([byte]))
+                    if self._ending.wait(self.every):
+                        return
+        shut(client)

@@ -33,6 +33,7 @@ from .faultserver import FaultServer
 from .judging import BUSY
 from .proxy import Proxy, never_accepting
 from .pulse import Pulse
+from .relay import Relay
 from .tls import serving_tls
 
 DEADLINE = 0.8
@@ -49,12 +50,15 @@ class Route:
 
     tls: bool
     proxied: bool
+    twice: bool = False
+    """Whether the proxy is spoken to by TLS, too."""
 
     def __str__(self) -> str:
-        return ("TLS" if self.tls else "plain") + (" through a proxy" if self.proxied else "")
+        proxy = " through TLS to a proxy" if self.twice else " through a proxy"
+        return ("TLS" if self.tls else "plain") + (proxy if self.proxied else "")
 
 
-ROUTES = [Route(tls, proxied) for tls in (False, True) for proxied in (False, True)]
+ROUTES = [*(Route(tls, proxied) for tls in (False, True) for proxied in (False, True)), Route(True, True, True)]
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def answered(status: int, **headers: str) -> Script:
 
 _COMMENTS = for_ever(head(Content_Type=_EVENTS, Connection="close"), b": still there\n\n")
 _MIDWAY = for_ever(head(Content_Type=_EVENTS, Connection="close") + piece("one ") + piece("two"), b": still there\n\n")
+_UNENDING = for_ever(head(Content_Type=_EVENTS, Connection="close") + piece("one ") + b'data: {"id": "', b"x")
+"""After one event, another that never ends."""
 _BUSY = Trouble(answered(503), ServiceUnavailableError, "rejected", at_once=True)
 TROUBLES = {
     "silent": Trouble(silent),
@@ -138,11 +144,16 @@ class World:
         self.servers = {
             tls: stack.enter_context(FaultServer(serving_tls(authority) if tls else None)) for tls in (False, True)
         }
-        self.proxy = stack.enter_context(Proxy(password="of-the-proxy")).url
+        self.proxy = stack.enter_context(Proxy(password="of-the-proxy"))
+        self.tls = serving_tls(authority)
+        self.relay = stack.enter_context(Relay(self.proxy.port, self.tls))
 
     def settings(self, route: Route) -> dict[str, Any]:
-        proxy = {"proxy": self.proxy} if route.proxied else {}
+        proxy = {"proxy": self.proxy_by_tls(self.relay) if route.twice else self.proxy.url} if route.proxied else {}
         return {"verify": self.verify if route.tls else False, "max_retries": 2, "deadline": DEADLINE, **proxy}
+
+    def proxy_by_tls(self, relay: Relay) -> str:
+        return self.proxy.url.replace("http:", "https:").replace(str(self.proxy.port), str(relay.port))
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +304,36 @@ def test_b18_a_proxy_that_stalls(action: Any, world: World, pulse: Pulse) -> Non
         prove(list(nobody_there(world, Route(True, True), lambda: address, auth="key", proxy=proxy.url)), pulse)
 
 
+def test_b18_a_slow_proxy_before_a_handshake_that_stalls(world: World, pulse: Pulse) -> None:
+    """All of connecting has one limit."""
+    with Proxy(at_once=DEADLINE * 0.9) as proxy:
+        address = world.servers[False].door(lambda _: HOLD).removeprefix("http://")
+        prove(list(nobody_there(world, Route(True, True), lambda: address, auth="key", proxy=proxy.url)), pulse)
+
+
+def test_b18_a_proxy_that_drips_the_handshake_within_its_tls(world: World, pulse: Pulse) -> None:
+    with Relay(world.proxy.port, world.tls) as relay:
+        relay.every = 0.005  # the answer to CONNECT comes in time
+        address, proxy = world.servers[True].origin.removeprefix("https://"), world.proxy_by_tls(relay)
+        prove(list(nobody_there(world, Route(True, True, True), lambda: address, auth="key", proxy=proxy)), pulse)
+
+
+def test_b18_a_proxy_that_drips_what_is_within_its_tls(world: World, pulse: Pulse) -> None:
+    """A record that is not whole yet keeps nobody."""
+    case = world.servers[True].case()
+    with Relay(world.proxy.port, world.tls) as relay:
+        settings = {**world.settings(Route(True, True, True)), "proxy": world.proxy_by_tls(relay), "auth": "key"}
+        with Client("key", case.url, **{**settings, "deadline": 30}) as client, pulse.watching() as stall:
+            assert client.chat(HELLO).success
+            relay.every = 0.03
+            begun = time.monotonic()
+            with pytest.raises(DeadlineExceededError) as caught:
+                client.chat(HELLO, deadline=DEADLINE)
+            took = time.monotonic() - begun
+    assert took <= DEADLINE + MARGIN + stall.seconds
+    assert caught.value.outcome == "unknown"
+
+
 def test_b18_a_proxy_whose_server_never_accepts(world: World, pulse: Pulse) -> None:
     address, held = never_accepting()
     try:
@@ -323,9 +364,10 @@ def _slowly(exchange: Exchange) -> Iterator[Action]:
         (silent, RequestTimeoutError, "unknown", IDLE, IDLE),
         (_COMMENTS, RequestTimeoutError, "unknown", IDLE, IDLE),
         (_MIDWAY, RequestTimeoutError, "unknown", IDLE, IDLE),
+        (_UNENDING, RequestTimeoutError, "unknown", IDLE, IDLE),
         (_slowly, None, "", 1.2, 1.3),
     ],
-    ids=["first event", "first event, comments", "between events, comments", "slow events"],
+    ids=["first event", "first event, comments", "between events, comments", "half of an event", "slow events"],
 )
 def test_b18_idle_limits_of_streams(
     script: Script, error: Any, outcome: str, least: float, most: float, world: World, pulse: Pulse

@@ -422,6 +422,7 @@ def test_a_proxy_that_speaks_tls_itself(trusted: bool, target: Target, certifica
         url = f"https://user:secret@127.0.0.1:{relay.port}"
         with Client(KEY, target.url, proxy=url, max_retries=2, **target.settings) as client:
             if trusted:
+                assert client.completion("nonce-000000001" + "x" * 1_000_000, deadline=20).success
                 assert client.chat(MESSAGES).success
                 assert client.chat(MESSAGES, stream=True).response().data
             else:
