@@ -67,8 +67,10 @@ class AsyncDriver:
         return parents
 
     async def close(self) -> None:
-        for sleeper in [one for one in self._sleepers if one.get_loop() is asyncio.get_running_loop()]:
-            _land(sleeper)
+        """Whatever tasks wait for ends now, in other event loops too."""
+        for sleeper in list(self._sleepers):
+            with contextlib.suppress(RuntimeError):  # its event loop may have ended
+                sleeper.get_loop().call_soon_threadsafe(_land, sleeper)
         await self._transport.close()
 
     def abort(self, reply: Reply) -> None:

@@ -72,6 +72,7 @@ class Driver:
     def advance(self, plan: Plan[T], failure: BaseException | None = None) -> Emit | T:
         """Carry out a plan's steps up to the next Emit, or to its end."""
         answer: Any = None
+        begun = self._closed
         try:
             while True:
                 try:
@@ -83,6 +84,8 @@ class Driver:
                     return step
                 answer, failure = None, None
                 try:
+                    if begun.is_set() and isinstance(step, Send | Token | Sleep | LockTokens):
+                        raise closed(sent=False)
                     answer = self._carry_out(step)
                 except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
                     failure = error

@@ -226,6 +226,23 @@ class TestLimits:
         assert ticks >= 10
 
     @pytest.mark.kinds("async")
+    def test_nobody_waits_for_a_pipe_whose_upload_was_cancelled(self) -> None:
+        """Nor does the event loop, which ends with its threads."""
+
+        async def work(url: str, file: Any) -> float:
+            async with AsyncClient(KEY, url, timeout=20) as client:
+                call = asyncio.create_task(client.transcribe(file, MODEL))
+                await asyncio.sleep(0.5)
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+            return time.monotonic()
+
+        with UploadServer(accepting) as server, piped(b"", close=False) as file:
+            cancelled = asyncio.run(work(server.url, file))
+            assert time.monotonic() - cancelled < 5
+
+    @pytest.mark.kinds("async")
     def test_cancelling_lets_go_of_the_file(self, path: Path) -> None:
         os.truncate(path, 60_000_000)
         begun, release = threading.Event(), threading.Event()

@@ -46,6 +46,10 @@ class LoopSession:
             wait.reschedule(asyncio.get_running_loop().time())
         await self._keeper.aclose()
 
+    def end(self) -> None:
+        """Close it, and wait for nothing."""
+        self._ending = asyncio.ensure_future(self.close())
+
 
 async def _kept_open(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
     # A loop closes the generators that were begun on it: when it shuts down, as asyncio.run does,

@@ -33,17 +33,16 @@ QUERY: ContextVar[str] = ContextVar("query", default="")
 
 
 class Connections:
-    """Those that a client has made since it was last closed."""
+    """Those that a client has made since it was last closed, and what it uploads by them."""
 
     def __init__(self) -> None:
         self.closed = False
         self._lock = threading.RLock()  # a signal's handler may close the client that its thread is using
         self._made: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def add(self, connection: Any) -> None:
+    def add(self, what: Any) -> None:
         with self._lock:
-            self._made.add(connection)
-        self.check()
+            self._made.add(what)
 
     def check(self) -> None:
         """For a connection that could not be interrupted yet when all others were."""
@@ -54,8 +53,8 @@ class Connections:
         self.closed = True
         with self._lock:
             made = list(self._made)
-        for connection in made:
-            connection.interrupt()
+        for what in made:
+            what.interrupt()
 
 
 class Timed:
@@ -100,6 +99,7 @@ class Timed:
         sending = UNTIL.set(min(UNTIL.get(), time.monotonic() + self.timeout))
         try:
             connections.add(self)
+            connections.check()
             super().connect()  # type: ignore[misc] # urllib3's, by the classes below
             connections.check()
             if isinstance(self.sock, ssl.SSLSocket) and self.sock.version() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -17,10 +18,16 @@ from indoxrouter.wire.messages import Source, Upload
 
 PIECE = 2**18
 """Bytes that are read at a time."""
+_LOOK = 0.25
+"""Seconds from one look whether anybody still waits for a pipe to the next."""
 
 
 class Outgoing:
-    """One attempt to send an upload: iterating gives its bytes in pieces."""
+    """One attempt to send an upload: iterating gives its bytes in pieces.
+
+    A pipe that has nothing to tell holds it up until its time is over, or it is closed. What is known only by its
+    `read` method, a socket's file too, holds it up for as long as one read takes: nothing can interrupt that.
+    """
 
     def __init__(self, upload: Upload, until: float) -> None:
         self._upload = upload
@@ -60,6 +67,8 @@ class Outgoing:
         self._over = True
         self._close_if_over()
 
+    interrupt = close
+
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
 
@@ -88,8 +97,7 @@ class Outgoing:
         """The next bytes as soon as there are any, b"" at the end."""
         try:
             with self._turn:
-                if self._over or self._file is None:
-                    return b""
+                assert self._file is not None
                 piece = self._read_from(self._file, most)
         finally:
             self._close_if_over()
@@ -98,16 +106,27 @@ class Outgoing:
         return piece
 
     def _read_from(self, file: IO[bytes], most: int) -> Any:
-        left = self._until - time.monotonic()
         try:
-            if left > 0 and _waited(file, left):
+            if not self._over and self._has_waited(file):
                 self._source.spent = self._source.once
                 return getattr(file, "read1", file.read)(most)
         except (OSError, ValueError) as error:
             raise self._broken("can't be read any more", error) from None
+        if self._over:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "nobody waits for it any more")
         raise RequestTimeoutError(
             f"{self._source.name} could not be read and sent in time", code="timeout", outcome="unknown"
         )
+
+    def _has_waited(self, file: IO[bytes]) -> bool:
+        """Whether a pipe had something to tell in time; files of other kinds are not waited for here."""
+        pipe = _pipe(file)
+        ready = pipe is None or wait_for_read(pipe, 0) or _read_ahead(file, pipe)  # type: ignore[arg-type] # as below
+        while not self._over and (left := self._until - time.monotonic()) > 0:
+            if ready:
+                return True
+            ready = wait_for_read(pipe, min(left, _LOOK))  # type: ignore[arg-type] # it needs but a descriptor
+        return False
 
     def _close_if_over(self) -> None:
         ours = isinstance(self._source.origin, str)
@@ -148,13 +167,12 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _waited(file: IO[bytes], seconds: float) -> bool:
-    """Whether a pipe had something to tell in time; files of other kinds are not waited for here."""
+def _pipe(file: IO[bytes]) -> io.FileIO | None:
+    """What may keep a reader waiting, and can be asked whether it would; a buffer or TLS may hide what is there."""
     raw = getattr(file, "raw", file)
     if os.name != "posix" or not isinstance(raw, io.FileIO) or stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
-        return True
-    at_once = wait_for_read(raw, 0) or _read_ahead(file, raw)  # type: ignore[arg-type] # it needs but a descriptor
-    return at_once or wait_for_read(raw, seconds)  # type: ignore[arg-type] # as above
+        return None
+    return raw
 
 
 def _read_ahead(file: IO[bytes], raw: io.FileIO) -> bool:

@@ -41,17 +41,18 @@ class AsyncTransport:
 
     async def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
+        held = await self._session()
         content = request.body
         if isinstance(content, bytes) and len(content) > _LARGE:
             content = Upload(b"", Source(content), b"")
         if not isinstance(content, Upload):
-            return await self._send(request, content, until, connect)
+            return await self._send(held, request, content, until, connect)
         outgoing = Outgoing(content, until)
         body: Body | None = None
         try:
-            await _opened(outgoing, until)
+            await _opened(outgoing, held, until)
             body = Body(outgoing)
-            return await self._send(request, body, until, connect)
+            return await self._send(held, request, body, until, connect)
         except BaseException as error:
             outgoing.close() if body is None else body.abort()
             if not isinstance(error, NetworkError):
@@ -59,8 +60,9 @@ class AsyncTransport:
             failure = outgoing.failure or error
         raise failure
 
-    async def _send(self, request: HttpRequest, body: bytes | Body | None, until: float, connect: float) -> Reply:
-        held = await self._session()
+    async def _send(
+        self, held: LoopSession, request: HttpRequest, body: bytes | Body | None, until: float, connect: float
+    ) -> Reply:
         left = max(until - time.monotonic(), 0.001)
         sent: list[bool] = []
         try:
@@ -121,8 +123,12 @@ class AsyncTransport:
         source.close()
 
     async def close(self) -> None:
-        """End the session of this event loop; those of other loops end with them."""
-        if (held := self._sessions.pop(asyncio.get_running_loop(), None)) is not None:
+        """End the sessions of this event loop and of those that run in other threads; others end with their loops."""
+        here = asyncio.get_running_loop()
+        for loop in [loop for loop in list(self._sessions) if loop is not here and loop.is_running()]:
+            with contextlib.suppress(RuntimeError):  # it has ended just now
+                loop.call_soon_threadsafe(self._sessions.pop(loop).end)
+        if (held := self._sessions.pop(here, None)) is not None:
             await held.close()
 
     async def _session(self) -> LoopSession:
@@ -161,14 +167,16 @@ class _Source:
             self.body.let_go() if connection is None else self.body.abort()
 
 
-async def _opened(outgoing: Outgoing, until: float) -> None:
+async def _opened(outgoing: Outgoing, held: LoopSession, until: float) -> None:
     try:
-        async with asyncio.timeout(until - time.monotonic()):
+        async with held.waiting(until - time.monotonic()):
             await asyncio.to_thread(outgoing.open)
     except TimeoutError:
         pass
     else:
         return
+    if held.closed:
+        raise transports.closed(sent=False)
     raise RequestTimeoutError("the file could not be opened in time", code="timeout", outcome="not_sent")
 
 

@@ -48,11 +48,13 @@ class Transport:
 
     def send(self, request: HttpRequest, until: float, connect: float) -> Reply:
         """The head of the answer. Raises NetworkError or RequestTimeoutError, with the outcome."""
+        CONNECTIONS.set(self._connections)
         if not isinstance(request.body, Upload):
             size = len(request.body or b"") if request.method != "GET" else None
             return self._send(request, request.body, size, until, connect)
         outgoing = Outgoing(request.body, until)
         try:
+            CONNECTIONS.get().add(outgoing)
             outgoing.open()
             return self._send(request, iter(outgoing), outgoing.size, until, connect)
         except NetworkError as error:
@@ -73,8 +75,7 @@ class Transport:
         if size is not None:
             prepared.headers["Content-Length"] = str(size)
         UNTIL.set(until)
-        connections = self._connections
-        CONNECTIONS.set(connections)
+        connections = CONNECTIONS.get()
         left = max(until - time.monotonic(), 0.001)
         limits = urllib3.Timeout(total=left, connect=min(connect, left))
         try:

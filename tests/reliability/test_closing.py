@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+import io
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +19,7 @@ import trustme
 from clients import Client
 from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, answer, chat_body, event, head, ok, piece
 
-from indoxrouter import IndoxRouterError, NetworkError
+from indoxrouter import AsyncClient, IndoxRouterError, NetworkError
 from indoxrouter.sandbox import Sandbox
 
 from . import counts
@@ -50,6 +53,15 @@ def upload(client: Any) -> Any:
     return client.transcribe(b"RIFF" + bytes(20_000_000))
 
 
+def upload_of_a_pipe(client: Any) -> Any:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as file:
+        try:
+            return client.transcribe(file)
+        finally:
+            os.close(writing)
+
+
 def watch_job(client: Any) -> Any:
     return client.wait_for_video_job("job-1", poll=60)
 
@@ -78,6 +90,7 @@ BLOCKS = {
     "a retry's sleep": Block((answer(503, {"detail": "busy"}, Retry_After="60"),), "rejected"),
     "the other retry's sleep": Block((answer(500, {"detail": "oh"}, Retry_After="60"),), "unknown"),
     "sending": Block((HOLD,), work=upload),
+    "what is to be sent": Block((HOLD,), work=upload_of_a_pipe),
     "a job's next look": Block((ok(JOB),), "not_sent", watch_job, ()),
     "a job's answer": Block((HOLD,), work=watch_job),
 }
@@ -192,6 +205,75 @@ def test_b20_a_stream_that_nobody_reads_meanwhile_ends_at_its_next_event() -> No
             list(stream)
         assert caught.value.code == "closed"
         assert server.wait_until_closed()
+
+
+class TestBetweenTwoSteps:
+    """What a call does just then can't be ended; but it goes no further."""
+
+    @pytest.mark.kinds("sync")
+    def test_b20_its_cache_is_read(self) -> None:
+        reading, go_on = threading.Event(), threading.Event()
+
+        class Slow(dict[str, Any]):
+            def get(self, key: str, default: Any = None) -> Any:
+                reading.set()
+                go_on.wait(10)
+                return super().get(key, default)
+
+        with RawServer(well) as server, Client(KEY, server.url, cache=Slow()) as client:
+            caller = Caller(call, client)
+            reading.wait(10)
+            client.close()
+            go_on.set()
+            caller.join(10)
+            assert isinstance(caller.error, NetworkError), caller.result
+            assert (caller.error.code, caller.error.outcome) == ("closed", "not_sent")
+            assert not server.requests + server.logins
+            is_usable(client, server)
+
+    def test_b20_its_file_is_opened(self) -> None:
+        opening, go_on = threading.Event(), threading.Event()
+
+        class Slow(io.BytesIO):
+            def seek(self, offset: int, whence: int = 0, /) -> int:
+                if whence == io.SEEK_END:
+                    opening.set()
+                    go_on.wait(10)
+                return super().seek(offset, whence)
+
+        with RawServer(well) as server, Client(KEY, server.url, auth="key") as client:
+            caller = Caller(lambda client: client.transcribe(Slow(b"RIFF")), client)
+            opening.wait(10)
+            client.close()
+            go_on.set()
+            caller.join(10)
+            assert isinstance(caller.error, NetworkError), caller.result
+            assert (caller.error.code, caller.error.outcome) == ("closed", "not_sent")
+            assert not server.requests
+            is_usable(client, server)
+
+
+@pytest.mark.parametrize("name", ["the head", "a chunked body", "a retry's sleep", "sending"])
+def test_b20_closing_ends_what_other_event_loops_wait_for(name: str, pulse: Pulse) -> None:
+    block = BLOCKS[name]
+    with RawServer(holding(*block.actions)) as server:
+        client = AsyncClient(KEY, server.url)
+        caller = Caller(lambda client: asyncio.run(awaited(block.work, client)), client)
+        wait_for(lambda: server.requests)
+        time.sleep(0.1)
+        with pulse.watching() as stall:
+            begun = time.monotonic()
+            asyncio.run(client.close())
+            caller.join(10)
+        assert caller.ended - begun <= SOON + stall.seconds
+        assert isinstance(caller.error, NetworkError), caller.result
+        assert (caller.error.code, caller.error.outcome) == ("closed", block.outcome)
+        assert len(server.requests) == 1
+        assert server.wait_until_closed()
+
+
+async def awaited(work: Callable[[Any], Any], client: AsyncClient) -> Any:
+    return await work(client)
 
 
 def test_b20_two_closings_are_one(pulse: Pulse) -> None:
