@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -18,15 +20,17 @@ log = logging.getLogger("indoxrouter")
 WORKERS = 4
 WAITING = 256
 """Requests that may wait for a worker; more are dropped."""
-_NAME = "indoxrouter-aside"
 
 
 class Aside:
     """Sends them in threads of its own, for both clients: an event loop may end before they are sent.
 
     Their connections are their own too, which closing the client leaves alone: they end with the threads,
-    and the threads with their work. They are no daemons: a script that leaves streams and ends waits for
-    them, about as long as the last request was given. What was not begun by then is dropped.
+    and the threads with their work. A script that leaves streams and ends waits for them, about as long as
+    the last request was given. What was not begun by then is dropped.
+
+    They are none of `threading`'s: the collector may leave a stream while its thread holds the very locks that
+    starting one of those takes.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -34,31 +38,34 @@ class Aside:
         self._transport: Transport | None = None
         self._waiting: deque[tuple[HttpRequest, float]] = deque()
         self._workers = 0
-        self._lock = threading.RLock()  # a stream may be collected, and left, at any moment of this very thread
+        # Its lock may be had again: a stream may be collected, and left, at any moment of this very thread.
+        self._idle = threading.Condition(threading.RLock())
 
     def send(self, request: HttpRequest, seconds: float) -> None:
         if sys.is_finalizing():
-            return  # a thread would never begin, and whoever started it would wait for that
-        with self._lock:
+            return  # a thread would never begin
+        with self._idle:
             if len(self._waiting) >= WAITING:
                 log.warning("%s %s is not sent: too many wait already", request.method, request.path)
                 return
             self._waiting.append((request, time.monotonic() + seconds))
+            _unfinished.add(self)
             if self._workers >= WORKERS:
                 return
             self._workers += 1
         try:
-            threading.Thread(target=self._work, name=_NAME).start()
+            _thread.start_new_thread(self._work, ())
         except RuntimeError:  # there are too many, or the interpreter is ending
-            with self._lock:
+            with self._idle:
                 self._workers -= 1
-            _without_worker.add(self)
 
     def finish(self) -> None:
-        """Send what waits, in this thread."""
-        with self._lock:
+        """Send what waits in this thread, too, and wait for all others."""
+        with self._idle:
             self._workers += 1
         self._work()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._workers)
 
     def _work(self) -> None:
         while (work := self._next()) is not None:
@@ -71,32 +78,35 @@ class Aside:
 
     def _next(self) -> tuple[HttpRequest, float] | None:
         """A request, and when it is late; where there is none, the last worker closes the connections."""
-        with self._lock:
+        with self._idle:
             if self._waiting:
                 return self._waiting.popleft()
             self._workers -= 1
-            if self._workers or self._transport is None:
+            self._idle.notify_all()
+            if self._workers:
                 return None
+            _unfinished.discard(self)
             ended, self._transport = self._transport, None
-        ended.close()
+        if ended is not None:
+            ended.close()
         return None
 
     def _shared_transport(self) -> Transport:
-        with self._lock:
+        with self._idle:
             self._transport = self._transport or Transport(self._settings)
             return self._transport
 
 
-_without_worker: set[Aside] = set()
-"""Those of which something may still wait."""
+_unfinished: set[Aside] = set()
+"""Those that have something to send. A forked child has not: that is its parent's, as its threads are."""
+if hasattr(os, "register_at_fork"):  # there is no fork elsewhere
+    os.register_at_fork(after_in_child=_unfinished.clear)
 
 
 def finish() -> None:
-    """For the end of the interpreter, when it has waited for all threads, and may start no other."""
-    while _without_worker:
-        _without_worker.pop().finish()
-    while working := [thread for thread in threading.enumerate() if thread.name == _NAME]:
-        working[0].join() if working[0].ident else time.sleep(0.01)  # a daemon may be starting it just now
+    """For the end of the interpreter, which may start no thread any more."""
+    while _unfinished:
+        _unfinished.pop().finish()
 
 
 def _carry_out(transport: Transport, request: HttpRequest, until: float) -> None:

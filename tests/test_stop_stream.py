@@ -201,6 +201,22 @@ else:
     assert len(stops(open_stream, within=0.1)) == 1
 
 
+@pytest.mark.kinds("sync")
+def test_c28_a_stream_that_is_collected_while_a_thread_ends(open_stream: RawServer) -> None:
+    """The collector may come while its thread holds a lock that starting a thread of `threading` takes."""
+    code = f"""
+import gc, threading, indoxrouter
+gc.disable()
+cycle = [indoxrouter.Client({KEY!r}, {open_stream.url!r}).chat({HELLO!r}, stream=True)]
+cycle.append(cycle)
+del cycle
+with getattr(threading, "_shutdown_locks_lock", threading._active_limbo_lock):  # the first is Python 3.11's and 3.12's
+    gc.collect()
+"""
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=20)
+    assert len(stops(open_stream, within=0.1)) == 1
+
+
 def test_c28_many_streams_left_at_once_are_all_stopped(open_stream: RawServer) -> None:
     with Client(KEY, open_stream.url) as client:
         streams = [client.chat(HELLO, stream=True) for _ in range(40)]
@@ -213,13 +229,14 @@ def test_c28_many_streams_left_at_once_are_all_stopped(open_stream: RawServer) -
 def test_c28_stops_that_hang_hold_up_a_scripts_end_once_not_each() -> None:
     """By about the 2 seconds that each is given: those that came to no worker in time are not sent."""
     code = """
-import atexit, sys, time, indoxrouter
+import atexit, sys, time
+atexit.register(lambda: print(time.monotonic() - began))  # after what the import registers
+import indoxrouter
 client = indoxrouter.Client("key-of-the-tests", sys.argv[1])
 streams = [client.chat([{"role": "user", "content": "Hello"}], stream=True) for _ in range(24)]
 began = time.monotonic()
 for stream in streams:
     stream.close()
-atexit.register(lambda: print(time.monotonic() - began))  # after the threads
 """
     with RawServer(Streams(STREAM_HEAD, CREATED, delta("a"), HOLD, stop=(HOLD,))) as server:
         ended = subprocess.run(
@@ -228,6 +245,20 @@ atexit.register(lambda: print(time.monotonic() - began))  # after the threads
         assert 1 <= len(_stops(server)) < 24
     assert ended.stderr == ""
     assert 1 < float(ended.stdout) < 2 + 1
+
+
+@pytest.mark.kinds("sync")
+def test_c28_a_forked_child_does_not_wait_for_its_parents_stops() -> None:
+    code = """
+import os, sys, indoxrouter
+indoxrouter.Client("key-of-the-tests", sys.argv[1]).chat([{"role": "user", "content": "Hello"}], stream=True).close()
+if child := os.fork():
+    print(os.waitpid(child, 0)[1])
+"""
+    with RawServer(Streams(STREAM_HEAD, CREATED, delta("a"), HOLD, stop=(HOLD,))) as server:
+        ended = subprocess.run([sys.executable, "-c", code, server.url], capture_output=True, check=True, timeout=20)
+        assert len(stops(server, within=0.1)) == 1
+    assert ended.stdout == b"0\n"
 
 
 def test_c28_the_connections_of_stops_end_with_them(open_stream: RawServer) -> None:
