@@ -98,6 +98,7 @@ async def _go(one: Run, server: FaultServer, pulse: Pulse, open_door: Callable[[
         if cell.fault.between:
             await _wait(cell, 0.1)
     before = len(case.requests)
+    kept = [*case.logins, *case.requests][-1].connection if case.logins else None
     if not (cell.fault.between or cell.fault.refuses or cell.fault.door):
         case.arm(times)
     if cell.once and cell.fault.refuses and open_door is not None:
@@ -111,7 +112,10 @@ async def _go(one: Run, server: FaultServer, pulse: Pulse, open_door: Callable[[
     due = list(courses(cell.method, cell.verdicts, times, cell.retries))
     if cell.once and cell.fault.refuses:
         due += courses(cell.method, (RIGHT,), 1, 1)  # where a busy machine came to its first try after that moment
-    judge(one, nonce, case.requests[before:], due, server)
+    seen = case.requests[before:]
+    if seen and kept is not None and not cell.fault.between:
+        one.expect((seen[0].connection == kept) == cell.reused, f"it went on connection {seen[0].connection}, not {kept}")
+    judge(one, nonce, seen, due, server)
     case.arm(0)
     if open_door is not None:
         open_door()
