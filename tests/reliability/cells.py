@@ -163,7 +163,7 @@ async def _call(one: Run, nonce: str, **limits: float) -> None:
 
 
 def _arguments(one: Run, nonce: str) -> dict[str, Any]:
-    headers = {"X-Nonce": nonce, "X-Extra": one.secrets("extra header")}
+    headers = {"X-Trace-Id": nonce, "X-Extra": one.secrets("extra header")}
     return {**one.cell.method.ask(one.secrets, nonce), "extra_headers": headers}
 
 

@@ -116,7 +116,7 @@ class Exchange:
     @property
     def nonce(self) -> str:
         """What this request's answer must quote; from the body, else from a header."""
-        found = NONCE.search(self.body) or NONCE.search(self.headers.get("x-nonce", "").encode())
+        found = NONCE.search(self.body) or NONCE.search(self.headers.get("x-trace-id", "").encode())
         return found[0].decode() if found else "nonce-none"
 
     def json(self) -> Any:

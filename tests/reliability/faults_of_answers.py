@@ -220,7 +220,8 @@ def redirect(status: int, elsewhere: str) -> Script:
 
     def script(exchange: Exchange) -> Iterator[Action]:
         exchange.read()
-        yield answer(status, b"", Location=f"{elsewhere}{exchange.path}?key=secret")
+        location = f"{elsewhere}{exchange.path}?key=secret"
+        yield answer(status, b"", Location=location, X_Request_Id=f"req-{exchange.nonce}")
 
     return script
 

@@ -94,8 +94,10 @@ def judge(one: Run, nonce: str, seen: list[Any], dues: list[Course], server: Fau
         due = cell.method.due(one.secrets, nonce)
         if not any(due.last.empty for due in dues):
             one.expect(cell.method.quoted(one.answer) == due, f"got the wrong answer {one.answer!r:.100}")
+        ids = {getattr(item, "request_id", None) for item in (one.answer, one.stream)} - {None}
+        one.expect(ids == ({f"req-{nonce}"} if cell.method.paid else set()), f"the answer's request_id: {ids}")
     elif isinstance(error, IndoxRouterError):
-        _judge_error(one, error, {item.headers.get("x-client-request-id") for item in seen})
+        _judge_error(one, error, nonce, {item.headers.get("x-client-request-id") for item in seen})
     attempts = {len(got[2])} if known else {len(due.outcomes) for due in dues}
     if not (cell.fault.refuses or cell.fault.door):
         one.expect(len(seen) in attempts, f"{len(seen)} requests arrived for {attempts} attempts", in_time=True)
@@ -130,8 +132,10 @@ def _as_course(one: Run) -> tuple[Any, ...]:
     )
 
 
-def _judge_error(one: Run, error: IndoxRouterError, sent_ids: set[Any]) -> None:
-    one.expect(error.request_id, "no request_id")
+def _judge_error(one: Run, error: IndoxRouterError, nonce: str, sent_ids: set[Any]) -> None:
+    answered = isinstance(error, APIError) and not one.cell.fault.name.endswith("-first")
+    ids = {f"req-{nonce}", *([] if answered or one.stream is not None else [error.client_request_id])}
+    one.expect(error.request_id in ids, f"the error's request_id: {error.request_id}")
     one.expect(error.client_request_id, "no client_request_id")
     one.expect(sent_ids <= {error.client_request_id}, "another client_request_id was sent")
     waits = [attempt.wait for attempt in error.attempts]

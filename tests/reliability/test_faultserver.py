@@ -136,10 +136,10 @@ def test_tls_and_a_proxy_with_a_password(tmp_path: Path) -> None:
         port = int(secure.origin.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as plain:
             with context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
-                sock.sendall(f"GET /{case.name}/v1/models HTTP/1.1\r\nX-Nonce: nonce-000000009\r\n\r\n".encode())
+                sock.sendall(f"GET /{case.name}/v1/models HTTP/1.1\r\nX-Trace-Id: nonce-000000009\r\n\r\n".encode())
                 assert b"nonce-000000009" in sock.recv(65536)
         with Client("key", case.url, proxy=proxy.url, verify=str(tmp_path / "ca.pem")) as client:
-            assert list(client.models(extra_headers={"X-Nonce": "nonce-000000008"})) == ["nonce-000000008"]
+            assert list(client.models(extra_headers={"X-Trace-Id": "nonce-000000008"})) == ["nonce-000000008"]
         assert [line.rpartition(" ")[0] for line in proxy.asked] == [f"CONNECT 127.0.0.1:{port}"]
 
 
