@@ -7,7 +7,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from raw_server import DONE, chunked, event, head, piece
@@ -21,6 +21,7 @@ class Good:
     """The events of a stream, or a whole body as one."""
     stream: bool
     request_id: str
+    cookies: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def content(self) -> bytes:
@@ -28,6 +29,8 @@ class Good:
 
     def head(self, **headers: str) -> bytes:
         kind = "text/event-stream" if self.stream else "application/json"
+        if self.cookies:
+            headers["Set_Cookie"] = "\r\nSet-Cookie: ".join(self.cookies)
         return head(200, Content_Type=kind, X_Request_Id=self.request_id, **headers)
 
     def sized(self, content: bytes | None = None, *, off: int = 0, **headers: str) -> bytes:
@@ -53,6 +56,20 @@ class Good:
     def usual(self) -> bytes:
         """As most servers frame it."""
         return self.chunked() if self.stream else self.sized()
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a good login brings."""
+
+    token: str
+    cookies: tuple[str, ...] = ()
+
+
+def login_answer(grant: Grant, nonce: str) -> Good:
+    """The answer of a working router to a login."""
+    content = json.dumps({"access_token": grant.token, "expires_in": 3600}).encode()
+    return Good((content,), False, f"req-{nonce}", grant.cookies)
 
 
 def said(nonce: str, quoted: str) -> str:

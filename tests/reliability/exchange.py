@@ -14,7 +14,7 @@ from typing import Any
 
 from raw_server import End
 
-from .answers import Good, answer_to
+from .answers import Good, Grant, answer_to, login_answer
 from .ledger import Ledger
 
 NONCE = re.compile(rb"nonce-\d{9}")
@@ -88,6 +88,8 @@ class Exchange:
     case: str
     number: int
     """Counts the requests of a case, from 0; logins are not counted."""
+    grant: Grant | None = field(default=None, repr=False)
+    """What a good login brings; None: it is no login."""
     _body: bytes = field(default=b"", repr=False)
 
     @property
@@ -126,15 +128,20 @@ class Exchange:
     def good(self) -> Good:
         """Carry the request out, which is charged, and return its answer in all its forms."""
         asked = self.json()
+        if self.grant is not None:
+            return login_answer(self.grant, self.nonce)
         self.ledger.charge(self.case, self.key)
         return answer_to(self.path, asked, self.nonce)
 
     def echo(self) -> str:
-        """The token, the cookies and the prompt, as a careless server repeats them."""
+        """The key, the token, the cookies, the caller's headers and the prompt, as a careless server repeats them."""
         asked = self.json()
         last = asked["messages"][-1]["content"] if "messages" in asked else ""
-        words = [last, *(asked.get(name, "") for name in ("prompt", "input")), *asked.get("text", [])]
-        return " ".join([*(self.headers.get(name, "") for name in ("authorization", "cookie")), *words])
+        words = [last, *(asked.get(name, "") for name in ("prompt", "input", "api_key")), *asked.get("text", [])]
+        return " ".join([*(self.headers.get(name, "") for name in _CONFIDENTIAL), *words])
+
+
+_CONFIDENTIAL = ("authorization", "cookie", "x-api-key", "x-gateway-key", "x-extra")
 
 
 Script = Callable[[Exchange], Iterable[Action]]

@@ -7,7 +7,6 @@ a thousand cases share one server. Until a case's script is armed, it answers we
 from __future__ import annotations
 
 import itertools
-import json
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from typing import Any
 from raw_server import End, answer
 from socket_server import Serve, SocketServer
 
+from .answers import Grant
 from .exchange import Action, Exchange, Script, Wire, carry_out
 from .ledger import Ledger
 
@@ -60,25 +60,28 @@ class Case:
 
     def script_for(self, exchange: Exchange) -> Script:
         """The case's own as often as it is armed, and a good answer otherwise."""
-        login = "/auth/" in exchange.path
+        login = exchange.grant is not None
         if self.faults > 0 and (self.sees_logins or not login):
             self.faults -= 1
             return self.script
         return self._login if login else well
 
-    def _login(self, _: Exchange) -> Iterable[Action]:
+    def grant(self) -> Grant:
+        """What the next login brings."""
         token = self.secrets.get("access", "token")
-        body = {"access_token": token if self.same_token else f"{token}-{len(self.logins)}", "expires_in": 3600}
-        content = json.dumps(body)
-        lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", f"Content-Length: {len(content)}"]
-        for name, kind in (("refresh_token", "refresh"), ("session", "cookie")):
-            if kind in self.secrets:
-                lines.append(f"Set-Cookie: {name}={self.secrets[kind]}; HttpOnly; Path=/")
-        if self.closing_logins:
-            lines.append("Connection: close")
-        yield ("\r\n".join(lines) + f"\r\n\r\n{content}").encode()
-        if self.closing_logins:
-            yield End.FIN
+        cookies = (
+            f"{name}={self.secrets[kind]}; HttpOnly; Path=/"
+            for name, kind in (("refresh_token", "refresh"), ("session", "cookie"))
+            if kind in self.secrets
+        )
+        return Grant(token if self.same_token else f"{token}-{len(self.logins) + 1}", tuple(cookies))
+
+    def _login(self, exchange: Exchange) -> Iterable[Action]:
+        if not self.closing_logins:
+            yield exchange.good().usual()
+            return
+        yield exchange.good().sized(Connection="close")
+        yield End.FIN
 
 
 class FaultServer(SocketServer):
@@ -141,7 +144,11 @@ class FaultServer(SocketServer):
         if case is None:
             wire.sock.sendall(answer(404, {"detail": "no such case"}))
             return False
-        (case.logins if "/auth/" in exchange.path else case.requests).append(exchange)
+        if "/auth/" in exchange.path:
+            exchange.grant = case.grant()
+            case.logins.append(exchange)
+        else:
+            case.requests.append(exchange)
         try:
             for action in case.script_for(exchange)(exchange):
                 if not carry_out(wire, action, self._ending):

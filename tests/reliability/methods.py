@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .canaries import Secrets
@@ -27,6 +27,8 @@ class Method:
     """Whether it may be sent again, once, where the first may have been carried out."""
     paths: int = 1
     """How many are asked in turn as long as they answer 404."""
+    fresh_tokens: int = 1
+    """How many a call may fetch because of a 401."""
 
     def __repr__(self) -> str:
         return self.name
@@ -125,3 +127,5 @@ METHODS = [
         paths=2,
     ),
 ]
+LOGIN = replace(METHODS[0], name="login", paid=False, paths=2, fresh_tokens=0)
+"""A chat whose login is what meets the fault."""

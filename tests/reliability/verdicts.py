@@ -111,8 +111,8 @@ def course(method: Method, ahead: Sequence[Verdict], retries: int) -> Course:
         outcomes.append(now.outcome)
         if now.error is None or now.midway is not None:
             return Course(now, tuple(outcomes), repeats)
-        if now.status == 401 and logins == 0:
-            logins = 1
+        if now.status == 401 and logins < method.fresh_tokens:
+            logins += 1
         elif now.status == 404 and paths < method.paths:
             paths += 1
         elif retries and _may_repeat(method, now, repeats):
