@@ -42,6 +42,8 @@ class Kind:
     settings: Callable[[str], dict[str, Any]] = lambda _: {}
     login: str | None = None
     """Which part of a login's answer it is."""
+    at_login: bool = False
+    """Whether it is the login that is answered with it."""
 
 
 def _chat(*messages: dict[str, Any], **more: Any) -> Call:
@@ -71,6 +73,10 @@ KINDS_OF_SECRETS = {
     "refresh token": Kind(_plain, login="refresh"),
     "session cookie": Kind(_plain, login="cookie"),
     "default header": Kind(_plain, lambda secret: {"default_headers": {"X-Gateway-Key": secret}}),
+    "api key of a login": Kind(_plain, lambda secret: {"api_key": secret}, at_login=True),
+    "default header of a login": Kind(
+        _plain, lambda secret: {"default_headers": {"X-Gateway-Key": secret}}, at_login=True
+    ),
     "extra header": Kind(lambda secret: _chat(extra_headers={"X-Gateway-Key": secret})),
     "extra body": Kind(lambda secret: _chat(extra_body={"metadata": {"owner": secret}})),
     "byok key": Kind(lambda secret: _chat(byok_api_key=secret)),
@@ -127,7 +133,8 @@ def _saying(framed: bytes) -> Script:
 async def leaked(kind: str, secret: str, server: FaultServer, script: Script, asynchronous: bool) -> list[str]:
     """Where the secret came out of a call that has it."""
     about = KINDS_OF_SECRETS[kind]
-    case = server.case(script, secrets={about.login: secret} if about.login else {}, same_token=True)
+    handed_out = {about.login: secret} if about.login else {}
+    case = server.case(script, secrets=handed_out, same_token=True, sees_logins=about.at_login)
     case.arm(100)
     settings = {"api_key": "key", "base_url": case.url, "max_retries": 0, "verify": False, "timeout": 20}
     client = (AsyncClient if asynchronous else Client)(**{**settings, **about.settings(secret)})
@@ -172,8 +179,8 @@ def test_the_keys_of_an_odd_answer_are_masked(server: FaultServer) -> None:
     assert at_once(leaked("api key", secret, server, script, asynchronous=False)) == []
 
 
-_ONE_WORD = ("api key", "access token", "refresh token", "session cookie", "default header", "extra header",
-             "byok key", "image in a message")  # fmt: skip
+_ONE_WORD = ("api key", "api key of a login", "access token", "refresh token", "session cookie", "default header",
+             "default header of a login", "extra header", "byok key", "image in a message")  # fmt: skip
 
 
 def test_there_are_many_kinds() -> None:
