@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from indoxrouter import IndoxRouterError
+from indoxrouter import AsyncClient, Client, IndoxRouterError
 
 WORD = "kanarie"
 TESTS = Path(__file__).parent.parent
@@ -71,7 +71,13 @@ def leaks_of(error: IndoxRouterError) -> list[str]:
 
 
 def leaks_of_objects(*objects: Any) -> list[str]:
-    return [f"repr of {type(item).__name__}: {leak}" for item in objects for leak in leaks_in(f"{item!r} {item!s}")]
+    return [f"{where} of {type(item).__name__}: {leak}" for item in objects for where, leak in _leaks_of(item)]
+
+
+def _leaks_of(item: Any) -> Iterator[tuple[str, str]]:
+    yield from (("repr", leak) for leak in leaks_in(f"{item!r} {item!s}"))
+    if isinstance(item, Client | AsyncClient):
+        yield from (("pickle", leak) for leak in leaks_in(pickle.dumps(item).decode("latin-1")))
 
 
 def _traceback(error: BaseException) -> list[str]:
