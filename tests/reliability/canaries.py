@@ -41,7 +41,7 @@ class Overheard(logging.Handler):
         self.records += 1
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
-            text += "".join(_traceback(record.exc_info[1]))
+            text += " ".join(told for _, told in told_by_causes(record.exc_info[1]))
         self.leaks += [f"the log {record.name}: {leak}" for leak in leaks_in(text)]
 
 
@@ -57,17 +57,23 @@ def told_by(error: IndoxRouterError) -> Iterator[tuple[str, str]]:
     yield "vars", repr({name: value for name, value in vars(error).items() if name not in ("details", "partial")})
     yield "pickle", pickle.dumps(error).decode("latin-1")
     yield "clone", repr(error.clone())
-    link: BaseException | None = error
-    seen: set[int] = set()
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield "cause", f"{link} {link!r} {link.args!r}"
-        yield "traceback", "".join(_traceback(link))
-        link = link.__cause__ or link.__context__
 
 
-def leaks_of(error: IndoxRouterError) -> list[str]:
-    return [f"{where}: {leak}" for where, text in told_by(error) for leak in leaks_in(text)]
+def told_by_causes(error: BaseException) -> Iterator[tuple[str, str]]:
+    """What a crash reporter tells of any exception, and of all that it came of."""
+    links, seen = [error], set[int]()
+    while links:
+        link = links.pop()
+        if id(link) not in seen:
+            seen.add(id(link))
+            yield "cause", f"{link} {link!r} {link.args!r}"
+            yield "traceback", "".join(_traceback(link))
+            links += filter(None, (link.__cause__, link.__context__))
+
+
+def leaks_of(error: BaseException) -> list[str]:
+    told = [*told_by_causes(error), *(told_by(error) if isinstance(error, IndoxRouterError) else ())]
+    return [f"{where}: {leak}" for where, text in told for leak in leaks_in(text)]
 
 
 def leaks_of_objects(*objects: Any) -> list[str]:
@@ -84,4 +90,4 @@ def _traceback(error: BaseException) -> list[str]:
     frames = traceback.TracebackException.from_exception(error, capture_locals=True)
     # The tests' own frames know the secrets.
     frames.stack[:] = [frame for frame in frames.stack if TESTS not in Path(frame.filename).parents]
-    return list(frames.format())
+    return list(frames.format(chain=False))
