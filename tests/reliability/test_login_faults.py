@@ -28,7 +28,7 @@ from .verdicts import Fault
 
 
 def prove(faults: list[Fault], server: FaultServer, pulse: Pulse) -> None:
-    cells = [cell for cell in cells_of(faults, [LOGIN]) if not cell.reused and cell.fault.name != "byte-order-mark"]
+    cells = [cell for cell in cells_of(faults, [LOGIN]) if not cell.reused]
     few = any(cell.fault.hangs for cell in cells)  # limits of less than a second need room to be kept
     problems = run_all(cells, server, pulse, width=16 if few else 48, go=logins.go)
     counts.RUN["login cells"] += len(cells)
