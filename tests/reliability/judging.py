@@ -133,8 +133,8 @@ def _as_course(one: Run) -> tuple[Any, ...]:
 
 
 def _judge_error(one: Run, error: IndoxRouterError, nonce: str, sent_ids: set[Any]) -> None:
-    answered = isinstance(error, APIError) and not one.cell.fault.name.endswith("-first")
-    ids = {f"req-{nonce}", *([] if answered or one.stream is not None else [error.client_request_id])}
+    answered = isinstance(error, APIError) or one.stream is not None
+    ids = {f"req-{nonce}", *([] if answered else [error.client_request_id])}
     one.expect(error.request_id in ids, f"the error's request_id: {error.request_id}")
     one.expect(error.client_request_id, "no client_request_id")
     one.expect(sent_ids <= {error.client_request_id}, "another client_request_id was sent")
