@@ -14,6 +14,7 @@ from indoxrouter import (
     APIError,
     DeadlineExceededError,
     RequestError,
+    ServiceUnavailableError,
     ValidationError,
     VideoJob,
 )
@@ -169,6 +170,17 @@ class TestWaiting:
 
     def test_a_deadline_shorter_than_the_poll_is_waited_for(self) -> None:
         with RawServer(Job(job("pending"), job("completed"))) as server, Client(KEY, server.url) as client:
+            assert client.wait_for_video_job("j/1", poll=30, deadline=1).status == "completed"
+
+    def test_a_look_that_fails_is_not_followed_by_more_waiting_than_the_deadline_has(self) -> None:
+        busy = answer(503, {"detail": "busy"}, Retry_After="300")
+        with RawServer(Job(busy)) as server, Client(KEY, server.url) as client:
+            began = time.monotonic()
+            with pytest.raises(ServiceUnavailableError):
+                client.wait_for_video_job("j/1", poll=6, deadline=1)
+            assert 0.8 < time.monotonic() - began < 1.5
+        assert len(server.requests) == 2
+        with RawServer(Job(busy, job("completed"))) as server, Client(KEY, server.url) as client:
             assert client.wait_for_video_job("j/1", poll=30, deadline=1).status == "completed"
 
     def test_a_few_failing_looks_are_passed_over(self) -> None:

@@ -110,9 +110,9 @@ class UntilEnded:
                 failed += 1
                 final = error.code in FINAL_CODES or isinstance(error, DeadlineExceededError)
                 passing = error.retryable or error.outcome == "not_sent"
-                if failed == LOOKS or final or not passing:
+                if failed == LOOKS or final or not passing or (last is not None and clock.now() >= last):
                     raise
-                yield from sleep(self.poll)
+                yield from self._pause(last, clock)
                 continue
             failed = 0
             if self.on_update is not None and (job.status, job.progress) != shown:
@@ -129,7 +129,10 @@ class UntilEnded:
                     outcome="done",
                     request_id=job.job_id,
                 )
-            yield from sleep(self.poll if last is None else min(self.poll, last - clock.now()))
+            yield from self._pause(last, clock)
+
+    def _pause(self, last: float | None, clock: Clock) -> Plan[None]:
+        yield from sleep(self.poll if last is None else min(self.poll, max(last - clock.now(), 0.0)))
 
 
 def _end(options: CallOptions, shared: Shared, clock: Clock) -> float | None:
