@@ -390,6 +390,15 @@ class TestTokens:
         with pytest.raises(AuthenticationError):
             world.run(hosted_account.usage(None, None))
 
+    @pytest.mark.parametrize("fallbacks", [[], ["c/d"]])
+    def test_a_call_logs_in_again_once_however_often_it_is_retried(self, fallbacks: list[str]) -> None:
+        unwilling = [refused(401), refused(503)] * 4
+        world = World(*unwilling, GOOD)
+        with pytest.raises(AuthenticationError):
+            world.run(chat(), *map(chat, fallbacks), max_retries=0 if fallbacks else 6)
+        assert len(world.sent) == 3
+        assert len([stale for stale in world.stale if stale is not None]) == 1
+
     def test_a_token_that_came_back_the_same_is_not_tried_again(self) -> None:
         world = World(refused(401), GOOD)
         plan = call([chat()], CallOptions(), as_it_is, world.shared, world.clock)

@@ -52,7 +52,8 @@ class Attempts:
         self._attempts: list[Attempt] = []
         self._drawn = 0
         self._login_failed = False
-        self._took_one = False  # another process's token, after a 401, to meet another 401
+        self._logged_in_again: AccessToken | None = None
+        self._took_one = False  # another process's token, after a 401
 
     def first_answer(self, requests: Sequence[Request]) -> Plan[Result]:
         """What the first model answers that answers at all; for a stream, its body is a Feed."""
@@ -160,12 +161,16 @@ class Attempts:
             raise
 
     def _fresh_token(self, refused: Grant, failure: APIError) -> Plan[Grant]:
-        """Another token after a 401; one that we logged in for because of a 401 gets no successor."""
-        if refused.fetched_after_401 and (self._took_one or not refused.token.taken):
-            self._shared.login.useless(refused.token, self._clock.now())
+        """Another token after a 401: once another process's, then one that we log in for, which gets no successor."""
+        if self._logged_in_again is not None:
+            if refused.token is self._logged_in_again:
+                self._shared.login.useless(refused.token, self._clock.now())
             raise failure
-        self._took_one = refused.fetched_after_401
         grant = yield from self._token(refused.token)
+        if grant.fetched_after_401 and grant.token.taken and not self._took_one:
+            self._took_one = True
+        elif grant.fetched_after_401:
+            self._logged_in_again = grant.token
         if grant.token.value == refused.token.value:
             if self._shared.settings.auth == "login":
                 self._shared.login.useless(grant.token, self._clock.now())
