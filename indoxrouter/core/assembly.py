@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+from indoxrouter.core.growing import Object, Text, joined
 from indoxrouter.errors import Attempt
 from indoxrouter.media import Fetch, attach
 from indoxrouter.responses import ChatChunk, Usage
+from indoxrouter.wire.chunks import index_of
 from indoxrouter.wire.fields import mapping, objects
 from indoxrouter.wire.images import image_rows
 from indoxrouter.wire.masking import clean
@@ -34,6 +36,11 @@ class Assembly:
         self._server_request_id: str | None = None
         self._facts: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
+        self._ended: set[int] = set()
+        """The choices that have their finish reason."""
+        self._event: Any = None
+        self._written: dict[int, list[Mapping[str, Any]]] = {}
+        """The choices of this event as the server wrote them."""
         self._images: list[Any] = []
 
     def opened(self, answer: Result, reply: Reply | None) -> None:
@@ -47,12 +54,23 @@ class Assembly:
     def add(self, chunk: ChatChunk) -> None:
         if chunk.images and self._fetch is not None:
             attach(chunk, self._fetch)
+        written = self._written_as(chunk)
         choice = self._choices.setdefault(chunk.index, _Choice())
-        choice.add(chunk)
+        choice.add(chunk, written)
+        if choice.finish_reason:
+            self._ended.add(chunk.index)
         if chunk.usage is not None:
             self.usage = chunk.usage
             self.wire_usage = _usage_in(chunk.raw)
-        self._images += _images_in(chunk)
+        self._images += _images_in(chunk, written)
+
+    def _written_as(self, chunk: ChatChunk) -> list[Mapping[str, Any]]:
+        """What the server wrote for the chunk: each choice of an event belongs to one, and is folded in once."""
+        if chunk.raw is not self._event:
+            self._event, self._written = chunk.raw, {}
+            for position, choice in enumerate(objects(mapping(chunk.raw).get("choices"))):
+                self._written.setdefault(index_of(choice, position), []).append(choice)
+        return self._written.pop(chunk.index, [])
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Names of the answer that events carry beside its text; the first one counts."""
@@ -81,7 +99,7 @@ class Assembly:
 
     def finished(self, choices: int) -> bool:
         """Whether each of so many choices has its finish reason."""
-        return len(self._choices) >= choices and all(choice.finish_reason for choice in self._choices.values())
+        return len(self._choices) >= choices and len(self._ended) == len(self._choices)
 
     def result(self, answer: Result) -> Result:
         """The whole answer as one body in the OpenAI shape, as a call without streaming brings it."""
@@ -109,97 +127,80 @@ def _usage_in(event: Any) -> Mapping[str, Any]:
     return mapping(event.get("usage")) or mapping(mapping(event.get("response")).get("usage"))
 
 
-def _images_in(chunk: ChatChunk) -> list[Any]:
+def _images_in(chunk: ChatChunk, written: list[Mapping[str, Any]]) -> list[Any]:
     """As the server wrote them, where it did so in OpenAI's shape."""
     if not chunk.images:
         return []
-    for choice in objects(mapping(chunk.raw).get("choices")):
-        written = mapping(choice.get("delta", choice.get("message"))).get("images")
-        if written and isinstance(written, list) and choice.get("index", chunk.index) == chunk.index:
-            return written
+    for choice in written:
+        images = mapping(choice.get("delta", choice.get("message"))).get("images")
+        if images and isinstance(images, list):
+            return images
     return image_rows(chunk.images) or []
 
 
 class _Choice:
     """One of several answers to the same request."""
 
+    __slots__ = ("_calls", "_last_call", "_logprobs", "_reasoning", "_rest", "_role", "_text", "finish_reason")
+
     def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = Text()
+        self._reasoning = Text()
         self._calls: dict[int, dict[str, Any]] = {}
-        self._logprobs: dict[str, Any] = {}
-        self._rest: dict[str, Any] = {}
+        self._last_call = -1
+        self._logprobs = Object()
+        self._rest = Object()
         self._role = "assistant"
         self.finish_reason: str | None = None
 
-    def add(self, chunk: ChatChunk) -> None:
+    def add(self, chunk: ChatChunk, written: list[Mapping[str, Any]]) -> None:
         if chunk.data:
-            self._texts.append(chunk.data)
+            self._text.add(chunk.data)
         if chunk.reasoning:
-            self._reasoning.append(chunk.reasoning)
-        for choice in objects(mapping(chunk.raw).get("choices")):
-            if choice.get("index", chunk.index) == chunk.index:
-                _extend(self._logprobs, mapping(choice.get("logprobs")))
-                said = mapping(choice.get("delta", choice.get("message")))
-                _extend(self._rest, {name: said[name] for name in said if name not in _SAID})
+            self._reasoning.add(chunk.reasoning)
+        for choice in written:
+            self._logprobs.add(mapping(choice.get("logprobs")))
+            said = mapping(choice.get("delta", choice.get("message")))
+            self._rest.add({name: said[name] for name in said if name not in _SAID})
         self._role = chunk.role or self._role
         self.finish_reason = chunk.finish_reason or self.finish_reason
         for delta in chunk.tool_calls or ():
-            _merge(self._calls.setdefault(self._place(delta), {}), delta)
+            place = self._place(delta)
+            self._last_call = max(self._last_call, place)
+            _merge(self._calls.setdefault(place, {}), delta)
 
     @property
     def text(self) -> str:
-        if len(self._texts) > 1:  # joined once per look, not once per chunk
-            self._texts = ["".join(self._texts)]
-        return self._texts[0] if self._texts else ""
+        return self._text.whole
 
     @property
     def tool_calls(self) -> list[dict[str, Any]] | None:
-        return [call for _, call in sorted(self._calls.items())] or None
+        return [_so_far(call) for _, call in sorted(self._calls.items())] or None
 
     def _place(self, delta: Mapping[str, Any]) -> int:
         """Which call a delta belongs to; without an index, another id begins another call."""
-        index, last = delta.get("index"), max(self._calls, default=-1)
+        index, last = delta.get("index"), self._last_call
         if isinstance(index, int):
             return index
         begins = last < 0 or delta.get("id") not in (None, self._calls[last].get("id"))
         return last + 1 if begins else last
 
     def whole(self, index: int) -> dict[str, Any]:
-        more = {"logprobs": self._logprobs} if self._logprobs else {}
+        more = {"logprobs": self._logprobs.whole} if self._logprobs else {}
         return {"index": index, "message": self._message(), "finish_reason": self.finish_reason, **more}
 
     def _message(self) -> dict[str, Any]:
         content = self.text or (None if self._calls or self._rest else "")
-        found: dict[str, Any] = {"role": self._role, "content": content, **self._rest}
-        if self._reasoning:
-            found["reasoning_content"] = "".join(self._reasoning)
-        if self.tool_calls:
-            found["tool_calls"] = self.tool_calls
+        found: dict[str, Any] = {"role": self._role, "content": content, **self._rest.whole}
+        if self._reasoning.whole:
+            found["reasoning_content"] = self._reasoning.whole
+        if calls := self.tool_calls:
+            found["tool_calls"] = calls
         return found
 
 
 _SAID = frozenset({"role", "content", "tool_calls", "reasoning", "reasoning_content", "images"})
-"""What of a delta has a place of its own; the rest grows as `_extend` does it."""
-
-
-def _extend(found: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Fold in a piece of something streamed: text and lists grow, objects are folded in turn."""
-    for name, value in more.items():
-        there = found.get(name)
-        if isinstance(value, list):
-            if isinstance(there, list):
-                there.extend(value)
-            else:
-                found[name] = list(value)
-        elif isinstance(value, dict):
-            if not isinstance(there, dict):
-                there = found[name] = {}
-            _extend(there, value)
-        elif isinstance(value, str) and isinstance(there, str):
-            found[name] = there + value
-        elif value is not None:
-            found[name] = value
+"""What of a delta has a place of its own; the rest grows as any object does."""
 
 
 def _merge(call: dict[str, Any], delta: Mapping[str, Any]) -> None:
@@ -210,9 +211,22 @@ def _merge(call: dict[str, Any], delta: Mapping[str, Any]) -> None:
             if not isinstance(function, dict):
                 function = call["function"] = {}
             for part, piece in value.items():
-                if part == "arguments" and isinstance(piece, str) and isinstance(function.get(part), str):
-                    function[part] += piece
+                if part == "arguments" and isinstance(piece, str):
+                    if isinstance(function.get(part), Text):
+                        function[part].add(piece)
+                    else:
+                        function[part] = Text(piece)
                 elif piece is not None:
                     function[part] = piece
         elif name != "index" and value is not None:
             call[name] = value
+
+
+def _so_far(call: dict[str, Any]) -> dict[str, Any]:
+    """A copy with its arguments in one text."""
+    call = call.copy()
+    if isinstance(call.get("function"), dict):
+        function = call["function"] = call["function"].copy()
+        if "arguments" in function:
+            function["arguments"] = joined(function["arguments"])
+    return call

@@ -81,15 +81,20 @@ class EventReader:
         return StreamEvent([*self._release(), *([chunk] if _says_something(chunk) else [])], facts=body)
 
 
+def index_of(choice: Mapping[str, Any], position: int) -> int:
+    """Which of an answer's choices it is: where it doesn't say, by its position in the event."""
+    index = number(choice.get("index"))
+    return position if index is None else int(index)
+
+
 def _openai(body: dict[str, Any]) -> StreamEvent:
     chunks = []
     for position, choice in enumerate(objects(body.get("choices"))):
         delta = mapping(choice.get("delta"))
-        index = number(choice.get("index"))
         chunks.append(
             ChatChunk(
                 text(delta.get("content")) or text(choice.get("text")) or "",
-                index=int(index) if index is not None else position,
+                index=index_of(choice, position),
                 role=text(delta.get("role")),
                 finish_reason=text(choice.get("finish_reason")),
                 tool_calls=objects(delta.get("tool_calls")) or None,

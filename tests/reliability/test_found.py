@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,6 +56,104 @@ class TestC26Limits:
             list(Framer().feed(b"x" * (MAX_EVENT_BYTES + 1) + b"\n\n"))
         with pytest.raises(StreamError, match=f"more than {MAX_EVENT_LINES} lines"):
             list(Framer().feed(b"x\n" * (MAX_EVENT_LINES + 1) + b"\n"))
+
+
+def assembled(*deltas: Mapping[str, Any], done: Callable[[Assembly], object] = bool) -> Assembly:
+    """What a stream of events with these choices comes to; `done` is called after each."""
+    reader, assembly = EventReader(Origin(TARGET, None)), Assembly()
+    for delta in deltas:
+        for chunk in reader.read(json.dumps(delta)).chunks:
+            assembly.add(chunk)
+            done(assembly)
+    return assembly
+
+
+def whole(assembly: Assembly) -> dict[str, Any]:
+    body: dict[str, Any] = assembly.result(Result(None, DECODERS["chat"].request, TARGET, HEADERS, "ours")).body
+    return body
+
+
+def delta_of(**said: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": said}]}
+
+
+class TestC26LinearTime:
+    """Each takes a tenth of the bound; a minute or more, where its time grows with the square of what comes."""
+
+    BOUND = 10.0
+
+    @pytest.fixture(autouse=True)
+    def _in_time(self) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        assert time.process_time() - began < self.BOUND
+
+    def test_c26_arguments_in_many_pieces(self) -> None:
+        call = {"index": 0, "function": {"arguments": "x" * 200}}
+        (found,) = assembled(*[delta_of(tool_calls=[call])] * 60_000).tool_calls or []
+        assert found == {"function": {"arguments": "x" * 12_000_000}}
+
+    def test_c26_any_other_text_in_many_pieces(self) -> None:
+        found = whole(assembled(*[delta_of(thinking="x" * 200)] * 60_000))
+        assert found["choices"][0]["message"]["thinking"] == "x" * 12_000_000
+
+    def test_c26_many_calls_without_an_index(self) -> None:
+        found = assembled(delta_of(tool_calls=[{"id": str(n)} for n in range(100_000)])).tool_calls or []
+        assert [call["id"] for call in found] == [str(n) for n in range(100_000)]
+
+    def test_c26_many_choices_in_one_event(self) -> None:
+        said = [{"index": n, "delta": {"content": "x"}, "finish_reason": "stop"} for n in range(40_000)]
+        found = assembled({"choices": said}, done=lambda assembly: assembly.finished(1))
+        assert len(whole(found)["choices"]) == 40_000
+
+
+class TestChoices:
+    def test_each_has_what_was_said_of_it(self) -> None:
+        for named in (True, False):
+            said = [{"delta": {"note": f"{n}"}, "logprobs": {"content": [n]}} for n in range(3)]
+            event = {"choices": [{"index": n, **one} if named else one for n, one in enumerate(said)]}
+            found = whole(assembled(event, event))["choices"]
+            assert [choice["message"]["note"] for choice in found] == ["00", "11", "22"]
+            assert [choice["logprobs"]["content"] for choice in found] == [[0, 0], [1, 1], [2, 2]]
+
+    def test_one_that_comes_twice_in_an_event_is_folded_in_once(self) -> None:
+        event = {"choices": [{"index": 0, "delta": {"note": "a"}}, {"index": 0, "delta": {"note": "b"}}]}
+        assert whole(assembled(event))["choices"][0]["message"]["note"] == "ab"
+
+    def test_c29_objects_in_it_may_be_nested_deeply(self) -> None:
+        deep: Any = "x"
+        for _ in range(900):
+            deep = {"a": deep}
+        call = {"index": 0, "function": {"arguments": deep}}
+        found = whole(assembled(delta_of(thinking=deep, tool_calls=[call]), delta_of(thinking=deep)))
+        assert found["choices"][0]["message"]["thinking"] == deep
+        assert found["choices"][0]["message"]["tool_calls"] == [{"function": {"arguments": deep}}]
+
+    def test_looking_from_other_threads_loses_nothing(self) -> None:
+        assembly, reader = Assembly(), EventReader(Origin(TARGET, None))
+        call = {"index": 0, "function": {"arguments": "y"}}
+        (chunk,) = reader.read(json.dumps(delta_of(content="x", tool_calls=[call]))).chunks
+        ended = threading.Event()
+
+        def look() -> int:
+            looks = 0
+            while not ended.is_set():
+                looks += len(assembly.text) >= 0 and assembly.tool_calls is not None
+            return looks
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                looks = [pool.submit(look) for _ in range(2)]
+                for _ in range(50_000):
+                    assembly.add(chunk)
+                ended.set()
+        finally:
+            sys.setswitchinterval(interval)
+        assert all(look.result() for look in looks)
+        assert assembly.text == "x" * 50_000
+        assert assembly.tool_calls == [{"function": {"arguments": "y" * 50_000}}]
 
 
 class TestNothingSecret:
