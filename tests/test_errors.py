@@ -86,6 +86,18 @@ class TestClasses:
         said = "rate limit exceeded: model not found: invalid api key: context length"
         assert type(mapped(400, {"detail": said})) is errors.InvalidParametersError
 
+    @pytest.mark.parametrize("nothing", [None, "", {}, [], False])
+    def test_an_answer_whose_error_is_empty_is_no_error(self, nothing: Any) -> None:
+        choices = [{"message": {"content": "fine"}, "finish_reason": "stop"}]
+        with RawServer(lambda _: [ok({"choices": choices, "error": nothing})]) as server:
+            with Client("key", server.url, auth="key") as client:
+                assert client.chat([{"role": "user", "content": "Hello"}]).data == "fine"
+
+    def test_what_is_an_error_and_no_more_is_none_of_the_answers(self) -> None:
+        with RawServer(lambda _: [ok({"error": {}})]) as server, Client("key", server.url, auth="key") as client:
+            with pytest.raises(APIError):
+                client.chat([{"role": "user", "content": "Hello"}])
+
     def test_the_events_of_a_stream_have_no_status(self) -> None:
         assert from_body(HERE, None, {}, {"error": {"code": "rate_limit_exceeded"}}).status_code == 429
         assert from_body(HERE, None, {}, {"error": {"message": "m", "code": 503}}).status_code == 503

@@ -228,8 +228,9 @@ class TestC25ErrorEvents:
             assert caught.value.outcome == "unknown"
             assert stream.state == "failed"
 
-    def test_c25_null_is_no_error(self) -> None:
-        chunk = event({"error": None, "choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]})
+    @pytest.mark.parametrize("nothing", [None, "", {}, [], False])
+    def test_c25_null_and_what_is_empty_is_no_error(self, nothing: Any) -> None:
+        chunk = event({"error": nothing, "choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]})
         with streaming(STREAM_HEAD, chunk, DONE, FIN) as stream:
             assert stream.data == "a"
 
@@ -243,7 +244,7 @@ class TestC25ErrorEvents:
                     list(client.chat(HELLO, stream=True))
             assert cache == {}
 
-    @pytest.mark.parametrize("error", ["text", {"message": "m"}, {"type": "server_error"}, [], 5])
+    @pytest.mark.parametrize("error", ["text", {"message": "m"}, {"type": "server_error"}, ["m"], 5])
     def test_c25_any_shape_is_typed(self, error: Any) -> None:
         with streaming(STREAM_HEAD, piece("a"), event({"error": error}), FIN) as stream:
             with pytest.raises(APIError):

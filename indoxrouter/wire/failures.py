@@ -104,7 +104,7 @@ class Origin(NamedTuple):
 def is_error(body: Mapping[str, Any]) -> bool:
     """Whether an answer or an event with a good status is an error all the same, in any of its forms."""
     return (
-        body.get("error") is not None
+        bool(body.get("error"))  # null, "", {} and false say that there is none
         or "error" in (body.get("object"), body.get("type"))
         or body.get("success") is False
         or body.get("status") == "failed"
