@@ -62,7 +62,7 @@ def _fetched(url: str, settings: Settings, types: list[str]) -> Generator[bytes]
         with _Connections(settings, download) as connections:
             reply = connections.run(download.opened())
             types.append(reply.headers.get("content-type", ""))
-            while piece := connections.run(download.more(reply)):
+            while piece := connections.run(download.more()):
                 yield piece
     except IndoxRouterError as error:
         failure = error

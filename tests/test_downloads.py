@@ -149,7 +149,6 @@ class TestCutShort:
             head(200, Transfer_Encoding="chunked") + chunked(CONTENT)[:-100],
             head(200, Content_Encoding="gzip", Connection="close") + PACKED[:-9],
             head(200, Content_Encoding="gzip", Content_Length=str(len(PACKED) - 5)) + PACKED[:-5],
-            head(200, Content_Encoding="gzip", Content_Length="100") + b"x" * 100,
         ],
     )
     def test_it_is_never_taken_for_the_file(self, sent: bytes, end: Action) -> None:
@@ -159,6 +158,13 @@ class TestCutShort:
             assert server.wait_until_closed()
         assert caught.value.code == "truncated"
         assert "/files/a: " in caught.value.message
+
+    def test_nor_is_what_was_packed_wrongly(self) -> None:
+        with serving(whole(b"x" * 100, Content_Encoding="gzip")) as server:
+            with pytest.raises(NetworkError) as caught:
+                fetched(server.url, f"{server.origin}/files/a{QUERY}")
+            assert server.wait_until_closed()
+        assert (caught.value.code, caught.value.retryable) == ("undecodable", False)
 
     @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Ty"])
     def test_nor_is_half_a_head(self, sent: bytes) -> None:

@@ -42,6 +42,7 @@ from indoxrouter import (
     ChatStream,
     DeadlineExceededError,
     GeneratedImage,
+    NetworkError,
     RateLimitError,
     RequestError,
     RequestTimeoutError,
@@ -626,6 +627,23 @@ def test_a_compressed_stream(cut: int | None) -> None:
     whole = gzip.compress(piece("one ") + piece("two", "stop") + DONE)
     with RawServer(lambda _: [reply, whole, FIN]) as server, Client(KEY, server.url) as client:
         assert client.chat(HELLO, stream=True).data == "one two"
+
+
+def test_a_stream_encoded_as_was_not_asked_for_is_left_and_says_so() -> None:
+    reply = head(200, Content_Type="text/event-stream", Content_Encoding="br")
+    with RawServer(lambda _: [reply, b"xx", HOLD]) as server, Client(KEY, server.url) as client:
+        with pytest.raises(NetworkError, match=r"POST 127\.0\.0\.1.*encoded in a way not asked for: 'br'") as caught:
+            client.chat(HELLO, stream=True)
+        assert server.wait_until_closed()
+        assert (caught.value.code, caught.value.retryable, len(server.requests)) == ("encoding", False, 1)
+
+
+def test_a_stream_whose_packing_breaks_is_not_asked_for_again() -> None:
+    reply = head(200, Content_Type="text/event-stream", Content_Encoding="gzip")
+    with RawServer(lambda _: [reply, b"x" * 100, HOLD]) as server, Client(KEY, server.url) as client:
+        with pytest.raises(StreamError) as caught:
+            client.chat(HELLO, stream=True)
+        assert (caught.value.code, caught.value.retryable, len(server.requests)) == ("undecodable", False, 1)
 
 
 def test_an_interrupted_stream_is_cancelled() -> None:

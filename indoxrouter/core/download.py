@@ -7,7 +7,6 @@ that: see `transports.guarded`). Its query may be what opens the file, and stand
 
 from __future__ import annotations
 
-import json
 import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -17,21 +16,17 @@ from urllib3.util import parse_url
 
 from indoxrouter.config import Settings
 from indoxrouter.core import policy
-from indoxrouter.core.exchange import Limits, begin, read, target_of
+from indoxrouter.core.exchange import Body, Limits, begin, read, target_of
 from indoxrouter.core.policy import Clock
-from indoxrouter.core.steps import Plan, close, read_next, sleep
+from indoxrouter.core.steps import Plan, close, sleep
 from indoxrouter.errors import APIError, Attempt, IndoxRouterError, NetworkError, Outcome, ValidationError
-from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, from_body, from_reply, is_error, unusable
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request
+from indoxrouter.wire.parsing import loads
 
 IDLE = 60.0
 """Seconds to wait for an answer, then for more of it, where no timeout is set."""
 REDIRECTS = 5
-_BITE = 2**12
-"""Packed bytes that are decoded at a time: a thousandfold may come out of them."""
-_SPARE = 2**20
-"""Packed bytes that may come to nothing, as headers and flushes do; twice the unpacked ones may beside them."""
 _REQUEST = Request("file", "GET", ())
 _HEADERS = {**COMMON_HEADERS, "Accept": "*/*"}
 _MOVED = (301, 302, 303, 307, 308)
@@ -60,9 +55,8 @@ class Download:
     def __init__(self, url: str, settings: Settings, clock: Clock) -> None:
         self._home = Place.of(_normal(settings.base_url))
         self._start = self._url = self._checked(_absolute(url, settings.base_url))
-        self._decoder: Decoder
-        self._undecoded = self._first = b""
-        self._came = self._unpacked = 0
+        self._body: Body
+        self._first = b""
         self._retries = settings.max_retries
         self._idle = settings.timeout or IDLE
         self._connect = min(settings.timeout or policy.CONNECT, policy.CONNECT)
@@ -91,28 +85,16 @@ class Download:
                 raise failure
             yield from sleep(wait)
 
-    def more(self, reply: Reply) -> Plan[bytes]:
+    def more(self) -> Plan[bytes]:
         """The next bytes of the file; b"" at its end, which is there only if all of it came."""
         if first := self._first:
             self._first = b""
             return first
         limits = self._limits()
         try:
-            while data := self._undecoded or (yield from read_next(reply, limits.until)):
-                bite = _BITE if "content-encoding" in reply.headers else len(data)
-                self._undecoded = data[bite:]
-                decoded = self._decoder.feed(data[:bite])
-                self._came += len(data[:bite])
-                self._unpacked += len(decoded)
-                if self._came > 2 * self._unpacked + _SPARE:
-                    raise NetworkError("what comes unpacks to next to nothing", code="too_large", outcome="unknown")
-                if decoded:
-                    return decoded
-            self._decoder.finish()
+            return (yield from self._body.more(limits.until))
         except NetworkError as error:
             failure = error
-        else:
-            return b""
         if failure.code is None and not isinstance(failure, TimeoutError):
             failure.code = "truncated"
         raise limits.explain(failure, f"GET {_shown(self._url)}")
@@ -121,7 +103,7 @@ class Download:
         """The answer, and its first bytes put by."""
         self._url = self._start
         reply = yield from self._found()
-        self._first = yield from self.more(reply)
+        self._first = yield from self.more()
         if not self._first:
             empty = unusable(self._origin(f"GET {_shown(self._url)}"), reply.status, reply.headers, b"", "the file")
             empty.code = "no_content"
@@ -157,8 +139,7 @@ class Download:
         if _is_page(reply.headers.get("content-type", "")):
             raise _no_file(origin, reply, (yield from read(reply, limits, target)))
         try:
-            self._decoder = Decoder(reply.headers.get("content-encoding"), policy.MEDIA_CAP)
-            self._undecoded, self._came, self._unpacked = b"", 0, 0
+            self._body = Body(reply, policy.MEDIA_CAP)
             length = reply.headers.get("content-length", "")
             if length.isdecimal() and int(length[:20]) > policy.MEDIA_CAP:
                 raise NetworkError("the answer is larger than the client accepts", code="too_large", outcome="unknown")
@@ -208,7 +189,7 @@ def _is_page(content_type: str) -> bool:
 def _no_file(origin: Origin, reply: Reply, content: bytes) -> APIError:
     """The error that a page or JSON with a good status is."""
     try:
-        body = json.loads(content)
+        body = loads(content)
     except (ValueError, RecursionError):
         body = None
     if isinstance(body, dict) and is_error(body):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from indoxrouter.errors import DeadlineExceededError, IndoxRouterError, NetworkE
 from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, from_body, is_error, unusable
 from indoxrouter.wire.messages import HttpRequest, Reply, request_id_in
+from indoxrouter.wire.parsing import TooLargeError, loads
 
 _FINAL_CODES = ("certificate", "proxy_authentication", "too_large", "encoding", "undecodable", "event_too_large")
 """Failures that the same request would meet again."""
@@ -49,16 +51,34 @@ def begin(request: HttpRequest, limits: Limits) -> Plan[Reply]:
     raise limits.explain(failure, target_of(request))
 
 
+class Body:
+    """The decoded body of a reply, a little at a time: a thousandfold may come out of what was sent."""
+
+    def __init__(self, reply: Reply, cap: int) -> None:
+        """Raises NetworkError where it is encoded in a way that was not asked for."""
+        self._reply = reply
+        self._decoder = Decoder(reply.headers.get("content-encoding"), cap)
+        self._pieces: Iterator[bytes] = iter(())
+
+    def more(self, until: float) -> Plan[bytes]:
+        """The next of it; b"" at its end, which is there only if all of it came."""
+        while not (piece := next(self._pieces, b"")):
+            data = yield from read_next(self._reply, until)
+            if not data:
+                self._decoder.finish()
+                return b""
+            self._pieces = self._decoder.pieces(data)
+        return piece
+
+
 def read(reply: Reply, limits: Limits, target: str, cap: int = JSON_CAP) -> Plan[bytes]:
     """The whole decoded body; the reply is closed where it can't be had."""
     failure: IndoxRouterError
     try:
-        decoder = Decoder(reply.headers.get("content-encoding"), cap)
-        parts = []
-        while data := (yield from read_next(reply, limits.until)):
-            parts.append(decoder.feed(data))
-        decoder.finish()
-        return b"".join(parts)
+        body, content = Body(reply, cap), io.BytesIO()  # whose value is no copy, as that of joined parts is
+        while piece := (yield from body.more(limits.until)):
+            content.write(piece)
+        return content.getvalue()
     except GeneratorExit:
         raise  # nobody is left to carry out a step
     except NetworkError as error:
@@ -74,6 +94,13 @@ def parsed(origin: Origin, reply: Reply, content: bytes, *, exact: bool = False,
     """The JSON of a 2xx answer, or the error that it is. For the flags, see Request."""
     try:
         body = _json(content, Decimal if exact else float)
+    except TooLargeError as error:
+        raise NetworkError(
+            f"{origin.target} answered {reply.status} with {error}",
+            code="too_large",
+            request_id=request_id_in(reply.headers),
+            outcome="unknown",
+        ) from None
     except (ValueError, RecursionError) as error:
         if content.lstrip()[:1] not in (b"{", b"["):
             raise unusable(origin, reply.status, reply.headers, content) from None
@@ -98,11 +125,11 @@ def _is_job(body: Mapping[str, Any]) -> bool:
 
 def _json(content: bytes, fraction: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(content, parse_float=None if fraction is float else fraction)
-    except json.JSONDecodeError:
+        return loads(content, parse_float=None if fraction is float else fraction)
+    except (json.JSONDecodeError, TooLargeError):
         raise
     except (ValueError, ArithmeticError):  # thousands of digits, which int refuses; 1e9999999999999999999
-        return json.loads(content, parse_int=partial(_number, int), parse_float=partial(_number, fraction))
+        return loads(content, parse_int=partial(_number, int), parse_float=partial(_number, fraction))
 
 
 def _number(kind: Callable[[str], Any], text: str) -> Any:

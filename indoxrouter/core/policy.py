@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from indoxrouter.errors import IndoxRouterError, InsufficientCreditsError, RequestTimeoutError, ValidationError
 from indoxrouter.wire.messages import Kind, Request
+from indoxrouter.wire.parsing import MAX_BYTES
 
 CONNECT = 15.0
 """Seconds to connect, to log in, and for catalogue and account calls, where no timeout is set."""
@@ -21,7 +22,7 @@ DRAIN = 0.25
 """Seconds to read on after [DONE], so that the connection can be used again."""
 LONGEST_WAIT = 120.0
 """Seconds: a server that asks for more gets no retry, its error is raised at once."""
-JSON_CAP = 64 * 2**20
+JSON_CAP = MAX_BYTES
 """Decoded bytes that a JSON answer may have."""
 MEDIA_CAP = 2 * 2**30
 """Decoded bytes that audio or a file may have."""

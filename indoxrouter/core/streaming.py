@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable
 
 from indoxrouter.core import policy
 from indoxrouter.core.assembly import Assembly
-from indoxrouter.core.exchange import Limits, parsed, read
+from indoxrouter.core.exchange import Body, Limits, parsed, read
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.steps import Plan, close, emit, notify, read_next
-from indoxrouter.errors import APIError, IndoxRouterError, NetworkError, StreamError
+from indoxrouter.errors import APIError, IndoxRouterError, NetworkError, RequestTimeoutError, StreamError
 from indoxrouter.wire.chunks import EventReader, StreamEvent, whole_answer
-from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, unusable
 from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
 from indoxrouter.wire.sse import Framer
 
+_UNLIMITED = 2**62
+"""A stream may be of any length: only its single events are bounded."""
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -43,7 +43,7 @@ class Feed:
         self._clock = clock
         self._framer = Framer()
         self._reader = EventReader(origin)
-        self._decoder = Decoder(reply.headers.get("content-encoding"), cap=sys.maxsize // 2)
+        self._body: Body | None = None
         self._events: deque[StreamEvent] = deque()
         self._broken: IndoxRouterError | None = None
         self._ended = False
@@ -120,13 +120,14 @@ class Feed:
     def _pull(self, limits: Limits) -> Plan[None]:
         """Read until there is an event, or until it is known that none will come."""
         try:
+            self._body = self._body or Body(self.reply, _UNLIMITED)
             while not self._events and self._broken is None:
-                data = yield from read_next(self.reply, limits.until)
+                if self._clock.now() > limits.until:  # no read would say so while there is something to unpack
+                    raise RequestTimeoutError("no event came in time", code="timeout", outcome="unknown")
+                data = yield from self._body.more(limits.until)
                 if not data:
                     self._ended = True
-                    self._decoder.finish()
                     raise self._early_end()
-                data = self._decoder.feed(data)
                 self._head += data[: 1000 - len(self._head)]
                 for text in self._framer.feed(data):
                     self._events.append(self._reader.read(text))
@@ -134,8 +135,8 @@ class Feed:
                     if self._events[-1].done:
                         break
         except NetworkError as error:
-            if error.code in (None, "truncated") and not isinstance(error, TimeoutError):
-                error = StreamError(error.message, code="truncated", outcome="unknown")
+            if error.code in (None, "truncated", "undecodable") and not isinstance(error, TimeoutError):
+                error = StreamError(error.message, code=error.code or "truncated", outcome="unknown")
             self._broken = limits.explain(error, self._origin.target)
         except APIError as error:
             self._broken = error

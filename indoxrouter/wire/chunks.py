@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,8 @@ from indoxrouter.wire.failures import Origin, from_body, is_error
 from indoxrouter.wire.fields import mapping, number, objects, text, usage
 from indoxrouter.wire.images import images_in
 from indoxrouter.wire.messages import Result
+from indoxrouter.wire.parsing import TooLargeError, loads
+from indoxrouter.wire.sse import MAX_EVENT_BYTES
 
 
 @dataclass(slots=True)
@@ -43,7 +44,9 @@ class EventReader:
         if data.strip() == "[DONE]":
             return StreamEvent(self._release(), done=True)
         try:
-            body = json.loads(data)
+            body = loads(data, MAX_EVENT_BYTES)
+        except TooLargeError as error:
+            raise StreamError(f"an event is {error}", code="event_too_large", outcome="unknown") from None
         except (ValueError, RecursionError):
             if self._bare is False or (self._bare is None and data.startswith(('{"', "[{"))):
                 raise StreamError("an event is not JSON", code="undecodable", outcome="unknown") from None

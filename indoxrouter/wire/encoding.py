@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 from indoxrouter.errors import NetworkError
 
 ACCEPTED = "gzip, deflate"
+_PIECE = 2**16
+"""Bytes that are unpacked at a time."""
+_SPARE = 2**20
+"""Packed bytes that may come to nothing, as headers and flushes do; twice the unpacked ones may beside them."""
 
 
 class Decoder:
@@ -18,33 +23,55 @@ class Decoder:
             raise NetworkError(
                 f"the answer is encoded in a way not asked for: {name[:40]!r}", code="encoding", outcome="unknown"
             )
-        self._packed = name != "identity"
-        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
-        self._left = cap
-        self._begun = False
+        self._name = name
+        self._zlib: zlib._Decompress | None = None
+        self._cap = cap
+        self._came = self._unpacked = 0
 
-    def feed(self, data: bytes) -> bytes:
-        if self._packed:
-            data = self._inflate(data)
-        self._left -= len(data)
-        if self._left < 0:
-            raise NetworkError("the answer is larger than the client accepts", code="too_large", outcome="unknown")
-        return data
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What these bytes decode to, a little at a time; to be taken whole before the next are given."""
+        self._came += len(data)
+        for piece in (data,) if self._name == "identity" else self._inflated(data):
+            self._unpacked += len(piece)
+            if self._unpacked > self._cap:
+                raise NetworkError("the answer is larger than the client accepts", code="too_large", outcome="unknown")
+            if piece:
+                yield piece
+        if self._came > 2 * self._unpacked + _SPARE:
+            raise NetworkError("what comes unpacks to next to nothing", code="too_large", outcome="unknown")
 
     def finish(self) -> None:
         """Raise where the end of the packed data never came."""
-        if self._begun and not self._zlib.eof:
+        if self._zlib is not None and not self._zlib.eof:
             raise NetworkError("the answer was cut inside its compressed body", code="truncated", outcome="unknown")
 
-    def _inflate(self, data: bytes) -> bytes:
-        out = bytearray()
-        while data and len(out) <= self._left:
-            if self._zlib.eof:  # another member follows (RFC 1952, 2.2)
-                self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            self._begun = True
+    def _inflated(self, data: bytes) -> Iterator[bytes]:
+        more_inside = False
+        while data or more_inside:
+            if self._zlib is None:
+                self._zlib = zlib.decompressobj(self._format(data[0]))
+            elif self._zlib.eof:
+                data = data.lstrip(b"\0")  # padding, as gzip(1) has it
+                if not data:
+                    return
+                self._zlib = zlib.decompressobj(_WRAPPED)  # another member follows (RFC 1952, 2.2)
+            room = min(_PIECE, self._cap - self._unpacked + 1)
             try:
-                out += self._zlib.decompress(data, self._left - len(out) + 1)
+                piece = self._zlib.decompress(data, room)
             except zlib.error:
-                raise NetworkError("the answer's compression is broken", code="truncated", outcome="unknown") from None
+                raise NetworkError(
+                    "the answer's compression is broken", code="undecodable", outcome="unknown"
+                ) from None
+            yield piece
             data = self._zlib.unconsumed_tail or self._zlib.unused_data
-        return bytes(out)
+            more_inside = len(piece) == room and not self._zlib.eof
+
+    def _format(self, first: int) -> int:
+        """Some servers call deflate what has no zlib header, whose first byte would end in 8 (RFC 1950, 2.2)."""
+        bare = self._name == "deflate" and first & 0x0F != 8 and first != _GZIP_MAGIC
+        return -zlib.MAX_WBITS if bare else _WRAPPED
+
+
+_WRAPPED = zlib.MAX_WBITS | 32
+"""In gzip's or zlib's format, as its header says."""
+_GZIP_MAGIC = 0x1F

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from indoxrouter.errors import APIError, Outcome
 from indoxrouter.wire.fields import rate_limit
 from indoxrouter.wire.masking import clean as clean
 from indoxrouter.wire.messages import request_id_in
+from indoxrouter.wire.parsing import loads
 
 BY_STATUS: Mapping[int, type[APIError]] = {
     400: errors.InvalidParametersError,
@@ -114,7 +114,7 @@ def is_error(body: Mapping[str, Any]) -> bool:
 def from_reply(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
     """The exception for a complete answer whose status is not 2xx."""
     try:
-        body: Any = json.loads(content) if content.strip() else None
+        body: Any = loads(content) if content.strip() else None
     except (ValueError, RecursionError):
         body = content.decode("utf-8", "replace")
     return from_body(origin, status, headers, body)

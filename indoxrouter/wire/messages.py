@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, Literal, NamedTuple
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from indoxrouter.errors import Attempt
 from indoxrouter.wire.encoding import ACCEPTED
+from indoxrouter.wire.parsing import TooLargeError, loads
 
 Kind = Literal[
     "chat",
@@ -119,7 +119,9 @@ def _is_object(content: bytes) -> bool:
     if not content.lstrip().startswith(b"{"):
         return False
     try:
-        json.loads(content)
+        loads(content)
+    except TooLargeError:
+        return True
     except (ValueError, RecursionError):
         return False
     return True

@@ -146,6 +146,8 @@ FORMS = [
     Fault("gzip-in-capitals", told(packed("GZIP", Good.zipped))),
     Fault("gzip-of-two-members", told(packed("gzip", _two_members))),
     Fault("deflate", told(packed("deflate", lambda good: zlib.compress(good.content)))),
+    Fault("deflate-bare", told(packed("deflate", lambda good: zlib.compress(good.content)[2:-4]))),
+    Fault("gzip-with-padding", told(packed("gzip", lambda good: good.zipped() + bytes(16)))),
     Fault("gzip-chunked", told(lambda good: good.chunked(good.zipped(), Content_Encoding="gzip"))),
     Fault("two-answers-at-once", told(lambda good: good.usual() + OTHER_ANSWER)),
     Fault("a-second-answer-later", told(Good.usual, 0.03, OTHER_ANSWER), between=True),
@@ -200,6 +202,7 @@ _CUTS: list[tuple[str, Ending]] = [
 _BEFORE_ANY_EVENT = ("sized-cut-at-the-body",)
 _DONE_SEEN = by_form(CUT, RIGHT)
 """[DONE] has come: what is missing behind it changes nothing."""
+_BROKEN_PACKING = by_form(BROKEN, replace(BROKEN, error=StreamError))
 _MAYBE = (CUT, BROKEN, NO_ANSWER, RIGHT)
 
 
@@ -227,7 +230,9 @@ LYING_BODIES = [
     Fault("gzip-trailer-missing", told(packed("gzip", lambda good: good.zipped()[:-8])), _DONE_SEEN),
     Fault("length-too-short", told(lambda good: good.head(Content_Length=str(len(good.content) // 2)) + good.content),
           _by_form_or_unread(CUT, CUT_MIDWAY)),
-    Fault("gzip-that-is-none", told(lambda good: good.sized(Content_Encoding="gzip")), by_form(CUT, CUT_STREAM)),
+    Fault("gzip-that-is-none", told(lambda good: good.sized(Content_Encoding="gzip")), _BROKEN_PACKING),
+    Fault("gzip-with-garbage-after-it", told(packed("gzip", lambda good: good.zipped() + b"x" * 20)),
+          by_form(BROKEN, RIGHT)),
     Fault("encoding-unknown", told(lambda good: good.sized(Content_Encoding="br")),
           always(BROKEN)),
     *(
@@ -243,7 +248,7 @@ LYING_BODIES = [
 ]  # fmt: skip
 BOMBS = [
     Fault("gzip-bomb", told(packed("gzip", lambda _: bomb(_TOO_LARGE))),
-          by_form(BROKEN, replace(BROKEN, error=StreamError)),
+          _BROKEN_PACKING,
           methods=lambda method: method.method == "chat"),
 ]  # fmt: skip
 

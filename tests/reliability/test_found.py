@@ -19,6 +19,7 @@ from indoxrouter.wire import decode
 from indoxrouter.wire.chunks import EventReader
 from indoxrouter.wire.failures import Origin, from_body, from_reply, unusable
 from indoxrouter.wire.messages import Result
+from indoxrouter.wire.parsing import TooLargeError, loads
 from indoxrouter.wire.sse import MAX_EVENT_BYTES, MAX_EVENT_LINES, Framer
 
 from .claims import WALL
@@ -132,7 +133,7 @@ class TestChoices:
     def test_looking_from_other_threads_loses_nothing(self) -> None:
         assembly, reader = Assembly(), EventReader(Origin(TARGET, None))
         call = {"index": 0, "function": {"arguments": "y"}}
-        (chunk,) = reader.read(json.dumps(delta_of(content="x", tool_calls=[call]))).chunks
+        (chunk,) = reader.read(json.dumps(delta_of(content="x" * 300, tool_calls=[call]))).chunks
         ended = threading.Event()
 
         def look() -> int:
@@ -146,14 +147,36 @@ class TestChoices:
         try:
             with ThreadPoolExecutor(2) as pool:
                 looks = [pool.submit(look) for _ in range(2)]
-                for _ in range(50_000):
+                for _ in range(10_000):
                     assembly.add(chunk)
                 ended.set()
         finally:
             sys.setswitchinterval(interval)
         assert all(look.result() for look in looks)
-        assert assembly.text == "x" * 50_000
-        assert assembly.tool_calls == [{"function": {"arguments": "y" * 50_000}}]
+        assert assembly.text == "x" * 3_000_000
+        assert assembly.tool_calls == [{"function": {"arguments": "y" * 10_000}}]
+
+
+class TestB17Json:
+    def test_b17_as_many_objects_as_may_be_and_no_more(self) -> None:
+        for most in (b"{}," * 9, b"[]," * 9, b'"{[{[{",{},[],{},[],'):
+            assert len(loads(b"[%s1]" % most, 320)) == most.count(b",") + 1
+            with pytest.raises(TooLargeError):
+                loads(b"[%s[1]]" % most, 320)
+            with pytest.raises(TooLargeError):
+                loads(f"[{most.decode()}[1]]", 320)
+
+    def test_b17_as_many_bytes_and_no_more(self) -> None:
+        assert loads(b"[1]" + b" " * 61, 64) == [1]
+        with pytest.raises(TooLargeError):
+            loads(b"[1]" + b" " * 62, 64)
+
+    def test_b17_what_is_honest_is_read(self) -> None:
+        vector = json.dumps({"index": 0, "embedding": [-0.0069292835] * 1536})
+        assert len(loads(f"[{','.join([vector] * 2048)}]".encode())) == 2048
+        likely = [{"token": " the", "logprob": -0.1234567, "bytes": [32, 116, 104, 101]}] * 20
+        place = json.dumps({"token": " the", "top_logprobs": likely})
+        assert len(loads(f"[{','.join([place] * 16_000)}]".encode())) == 16_000
 
 
 class TestNothingSecret:
