@@ -60,7 +60,7 @@ def test_b17_an_answer_of_many_small_objects_is_refused_unread(part: bytes) -> N
 def test_b17_so_is_the_body_of_an_error() -> None:
     bomb = packed(b'{"detail":[', 5_000_000, b"{},", b"{}]}")
     with serving(answer(400, bomb, Content_Encoding="gzip")) as (_, client):
-        with pytest.raises(APIError) as caught:
+        with at_most(2 * policy.JSON_CAP), pytest.raises(APIError) as caught:
             client.chat(HELLO)
     assert caught.value.status_code == 400
 
