@@ -129,7 +129,7 @@ class AsyncDriver:
             case Token():
                 return await self._grant(step)
             case Sleep():
-                log.log(waiting_level(step.seconds), "waiting %.2f s before another try", step.seconds)
+                log.log(waiting_level(step.seconds), "waiting %.2f s: %s", step.seconds, step.why)
                 return await self._sleep(step.seconds)
             case LockTokens():
                 return await self._lock_tokens(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import ssl
@@ -18,6 +19,7 @@ from indoxrouter import inputs
 from indoxrouter.errors import AuthenticationError, ConfigurationError, IndoxRouterError, MissingKeyError
 from indoxrouter.events import CallEvent
 
+log = logging.getLogger("indoxrouter")
 DEFAULT_BASE_URL = "https://api.indoxrouter.com/v1"
 Dialect = Literal["indox", "openai"]
 VARIABLES: Mapping[str, tuple[str, str]] = {
@@ -145,7 +147,7 @@ def resolve(
     if auth not in (None, "login", "key") or (auth == "login" and dialect == "openai"):
         raise ConfigurationError(f"auth must be 'login' (of the hosted router alone) or 'key', not {auth!r}")
     from_file = _read(env_file)
-    key, url = _key_and_url(dialect, api_key, base_url, from_file)
+    key, url = _key_and_url(dialect, api_key, base_url, from_file, env_file)
     return Settings(
         dialect="openai" if dialect == "openai" else "indox",
         key=key,
@@ -169,7 +171,11 @@ def resolve(
 
 
 def _key_and_url(
-    dialect: str, api_key: ApiKey | None, base_url: str | None, from_file: Mapping[str, str | None]
+    dialect: str,
+    api_key: ApiKey | None,
+    base_url: str | None,
+    from_file: Mapping[str, str | None],
+    env_file: str | os.PathLike[str] | None,
 ) -> tuple[ApiKey, str]:
     key_variable, url_variable = VARIABLES[dialect]
     if base_url is not None and not base_url:
@@ -179,6 +185,8 @@ def _key_and_url(
     if not key and (key := from_file.get(key_variable)):
         # A file in the current directory may redirect only the key that it brings itself.
         url = url or from_file.get(url_variable)
+    elif not url and from_file.get(url_variable):
+        log.warning("%s in %s is not used: there it counts only beside the key", url_variable, env_file)
     if dialect == "openai":
         if not url:
             raise ConfigurationError(f'dialect="openai" needs base_url=, or {url_variable} in the environment')
@@ -187,10 +195,21 @@ def _key_and_url(
         raise MissingKeyError("the API key is empty: leave api_key out to use the environment's")
     elif not key:
         raise MissingKeyError(
-            f"no API key: pass api_key=, or set {key_variable} in the environment or in a .env file here"
+            f"no API key: pass api_key=, or set {key_variable} in the environment{_or_in(env_file)}"
             + (" (OPENAI_API_KEY goes to no hosted router)" if os.environ.get("OPENAI_API_KEY") else "")
         )
     return key if callable(key) or not key else inputs.check_key(key), url or DEFAULT_BASE_URL
+
+
+def _or_in(env_file: str | os.PathLike[str] | None) -> str:
+    if env_file is None:
+        return ""
+    name = os.fspath(env_file)
+    return (
+        " or in a .env file here"
+        if name == ".env"
+        else f" or in {name!r}" + " (no such file)" * (not os.path.isfile(name))
+    )
 
 
 def environment_proxy(base_url: str) -> str | None:
@@ -208,15 +227,17 @@ def environment_proxy(base_url: str) -> str | None:
 
 def _verify(verify: bool | str | os.PathLike[str]) -> bool | str:
     """Whether to check certificates, or against which file; the environment's only for plain True."""
-    if verify is True:
-        verify = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    who = "verify"
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        if verify is True and os.environ.get(name):
+            who, verify = f"{name} in the environment", os.environ[name]
     if isinstance(verify, bool):
         return verify
     path = os.fspath(verify)
     if not os.path.exists(path):
-        raise ConfigurationError(f"verify names a CA file that does not exist: {path!r}")
+        raise ConfigurationError(f"{who} names a CA file that does not exist: {path!r}")
     if os.path.isfile(path) and not _holds_certificates(path, os.stat(path).st_mtime_ns):
-        raise ConfigurationError(f"verify names a file without certificates: {path!r}")
+        raise ConfigurationError(f"{who} names a file without certificates: {path!r}")
     return path
 
 

@@ -120,7 +120,7 @@ class Driver:
             case Close():
                 return self._transport.close_reply(step.reply)
             case Sleep():
-                log.log(waiting_level(step.seconds), "waiting %.2f s before another try", step.seconds)
+                log.log(waiting_level(step.seconds), "waiting %.2f s: %s", step.seconds, step.why)
                 return self._sleep(step.seconds)
             case LockTokens():
                 return self._lock_tokens(step)

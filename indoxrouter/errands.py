@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Any
 
 from indoxrouter.aside import Aside
@@ -40,7 +41,7 @@ class Errands:
             if self._settings.on_event is not None:
                 self._settings.on_event(event)
         except Exception as error:  # noqa: BLE001 - the caller's own function: its failures cost no answer
-            log.warning("on_event failed: %s", type(error).__name__)
+            log.warning("on_event failed: %s in %s", type(error).__name__, _place(error))
 
     def _recall(self, key: str) -> Any:
         try:
@@ -55,3 +56,9 @@ class Errands:
                 self._settings.cache[key] = value
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("the cache can't be written: %s", type(error).__name__)
+
+
+def _place(error: Exception) -> str:
+    """The file and line that raised it; its text may hold what is secret."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"

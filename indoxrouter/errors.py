@@ -95,7 +95,10 @@ class IndoxRouterError(Exception):
         self.attempts = attempts
 
     def __str__(self) -> str:
-        return f"{self.message} [request {self.request_id}]" if self.request_id else self.message
+        models = list(dict.fromkeys(attempt.model for attempt in self.attempts if attempt.model))
+        tried = f"{len(self.attempts)} attempts" + (f" of {', '.join(models)}" if len(models) > 1 else "")
+        known = [tried] * (len(self.attempts) > 1) + [f"request {self.request_id}"] * bool(self.request_id)
+        return f"{self.message} [{', '.join(known)}]" if known else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), {**self.__dict__, "details": None, "partial": None})

@@ -81,7 +81,9 @@ def file_in_folder(name: str, path: Any) -> str:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
         raise ConfigurationError(f"{name} must be a path, not {type(path).__name__}")
     found = os.path.abspath(os.fspath(path))
-    if os.path.isdir(found) or not os.path.isdir(os.path.dirname(found)):
+    if os.path.isdir(found):
+        raise ConfigurationError(f"{name} must name a file, not a folder: {found!r}")
+    if not os.path.isdir(os.path.dirname(found)):
         raise ConfigurationError(f"{name} must name a file in a folder that exists: {found!r}")
     return found
 

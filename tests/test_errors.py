@@ -139,6 +139,26 @@ class TestWhatItSays:
         assert str(error) == "POST h/v1/chat answered 429: too many [request req-7]"
         assert error.request_id == "req-7"
 
+    def test_how_often_and_of_which_models(self) -> None:
+        one, two = Attempt("a/b", 503, "rejected", 0.1, 0.5), Attempt("c/d", 503, "rejected", 0.1)
+        error = mapped(503, {"detail": "busy"}, x_request_id="req-7")
+        error.attempts = (one,)
+        assert str(error) == "POST h/v1/chat answered 503: busy [request req-7]"
+        error.attempts = (one, one)
+        assert str(error) == "POST h/v1/chat answered 503: busy [2 attempts, request req-7]"
+        error.attempts = (one, one, two)
+        assert str(error) == "POST h/v1/chat answered 503: busy [3 attempts of a/b, c/d, request req-7]"
+
+    @pytest.mark.parametrize("body", [b"", b"<html><title>404 Not Found</title></html>", b"404 page not found"])
+    def test_a_404_of_no_api_names_no_model(self, body: bytes) -> None:
+        error = mapped(404, body)
+        assert type(error) is APIError
+        assert str(error).endswith("is base_url right?")
+
+    def test_nor_does_one_that_says_nothing_more(self) -> None:
+        assert str(mapped(404, {"detail": "Not Found"})).endswith("answered 404: Not Found: is base_url right?")
+        assert str(mapped(404, {"detail": "no model a/b"})).endswith("answered 404: no model a/b")
+
     @pytest.mark.parametrize(
         ("body", "said"),
         [

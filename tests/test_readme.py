@@ -1,5 +1,6 @@
 """The README tells the truth: its code runs, its output is real, its tables list what there is."""
 
+import builtins
 import contextlib
 import importlib.metadata
 import inspect
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import indoxrouter
 from indoxrouter import Client, ConfigurationError, IndoxRouterError, errors
 from indoxrouter.options import CallOptions
 from indoxrouter.sandbox import Sandbox
@@ -169,6 +171,8 @@ def test_the_options_are_those_of_a_call() -> None:
 def test_the_errors_are_those_of_the_tree() -> None:
     tree = (errors.__doc__ or "").split("\n\n", 1)[1].strip()
     assert [block.code.strip() for block in BLOCKS if block.code.startswith("IndoxRouterError\n")] == [tree]
+    named = re.findall(r"\w+Error\b|\bTimeout\b", tree)
+    assert [name for name in named if not (hasattr(indoxrouter, name) or hasattr(builtins, name))] == []
     assert set(quoted(column("attribute"))) == set(vars(IndoxRouterError()))
 
 

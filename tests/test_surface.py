@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import indoxrouter
-from indoxrouter import Client, ConfigurationError, config
+from indoxrouter import Client, ConfigurationError, MissingKeyError, config
 from indoxrouter.sandbox import Sandbox
 
 PACKAGE = Path(indoxrouter.__file__).parent
@@ -88,7 +88,14 @@ def test_the_names_are_pinned() -> None:
         *("aimage_generation", "transcription", "speech", "batch_completion", "completion_cost"),
         *("enable_cache", "disable_cache"),
         *("IndoxRouterError", "ConfigurationError", "NetworkError", "RequestTimeoutError", "Timeout"),
-        *("APITimeoutError", "DeadlineExceededError", "StreamError", "APIError", "AuthenticationError"),
+        *(
+            "APITimeoutError",
+            "DeadlineExceededError",
+            "StreamError",
+            "APIError",
+            "AuthenticationError",
+            "MissingKeyError",
+        ),
         *("PermissionDeniedError", "RateLimitError", "InsufficientCreditsError", "InvalidParametersError"),
         *("BadRequestError", "InvalidRequestError", "ContextWindowExceededError", "ContentPolicyError"),
         *("ValidationError", "ProviderError", "ProviderNotFoundError", "ModelNotFoundError"),
@@ -240,6 +247,27 @@ class TestSettings:
         monkeypatch.delenv("INDOX_ROUTER_API_KEY")
         with pytest.raises(indoxrouter.AuthenticationError):
             Client(env_file=None)
+
+    def test_a_url_of_the_file_that_is_not_used_is_told_of(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / ".env").write_text("INDOX_ROUTER_BASE_URL=http://127.0.0.1:1/v1\n")
+        Client("key", "http://127.0.0.1:2/v1").close()
+        assert caplog.messages == []
+        Client("key").close()
+        assert caplog.messages == ["INDOX_ROUTER_BASE_URL in .env is not used: there it counts only beside the key"]
+
+    def test_what_is_wrong_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(MissingKeyError, match=r"or in a \.env file here"):
+            Client()
+        with pytest.raises(MissingKeyError, match=r"or in 'nope\.env' \(no such file\)"):
+            Client(env_file="nope.env")
+        with pytest.raises(ConfigurationError, match="token_cache must name a file, not a folder"):
+            Client("key", token_cache=tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+        with pytest.raises(ConfigurationError, match="SSL_CERT_FILE in the environment names a CA file"):
+            Client("key")
+        Client("key", verify=False).close()
 
     def test_numbers_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("INDOX_ROUTER_TIMEOUT", "7.5")

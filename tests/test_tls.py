@@ -134,6 +134,20 @@ def test_a_handshake_that_breaks_is_not_sent_and_is_tried_again(trusted: str, se
         assert len(connections) == 2
 
 
+def plainly(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+def test_a_server_without_tls_is_named_as_that_and_not_tried_again(trusted: str) -> None:
+    with serving(plainly) as (url, connections):
+        with Client(KEY, url, auth="key", verify=trusted) as client, pytest.raises(NetworkError) as caught:
+            client.completion("x")
+        assert len(connections) == 1
+    assert (caught.value.code, caught.value.outcome, caught.value.retryable) == ("no_tls", "not_sent", False)
+    assert "is it plain http? is base_url right?" in str(caught.value)
+
+
 def test_a_silent_handshake_is_not_sent(trusted: str) -> None:
     with serving(swallowing) as (url, _):
         with Client(KEY, url, auth="key", verify=trusted, max_retries=0) as client:

@@ -13,16 +13,16 @@ from urllib.parse import quote
 
 from indoxrouter.core import policy
 from indoxrouter.core.assembly import Assembly
+from indoxrouter.core.call_tokens import CallTokens
 from indoxrouter.core.exchange import Limits, begin, parsed, read, target_of
 from indoxrouter.core.login import AccessToken
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
-from indoxrouter.core.steps import Grant, Plan, sleep, token
+from indoxrouter.core.steps import Plan, sleep
 from indoxrouter.core.streaming import Feed
 from indoxrouter.errors import (
     APIError,
     Attempt,
-    DeadlineExceededError,
     IndoxRouterError,
     InvalidParametersError,
     Outcome,
@@ -51,9 +51,7 @@ class Attempts:
         self._opted_in = options.idempotency_key is not None
         self._attempts: list[Attempt] = []
         self._drawn = 0
-        self._login_failed = False
-        self._logged_in_again: AccessToken | None = None
-        self._took_one = False  # another process's token, after a 401
+        self._tokens = CallTokens(shared, clock, self._deadline)
 
     def first_answer(self, requests: Sequence[Request]) -> Plan[Result]:
         """What the first model answers that answers at all; for a stream, its body is a Feed."""
@@ -62,7 +60,7 @@ class Attempts:
                 return (yield from self._as_the_server_takes_it(request, n))
             except IndoxRouterError as error:
                 last = n + 1 == len(requests)
-                if last or self._login_failed or not policy.may_fall_back(request, error, self._opted_in):
+                if last or self._tokens.login_failed or not policy.may_fall_back(request, error, self._opted_in):
                     raise
                 if policy.spent(request, error):
                     raise
@@ -125,7 +123,7 @@ class Attempts:
                 return answer
             self._attempts[-1] = replace(self._attempts[-1], wait=wait)
             try:
-                yield from sleep(wait)
+                yield from sleep(wait, f"{request.kind}: {self._attempts[-1].why}")
             except IndoxRouterError as interrupted:
                 interrupted.outcome = self._attempts[-1].outcome
                 raise
@@ -135,14 +133,14 @@ class Attempts:
         """One answer: at the current path or, after a 404, an older one; with a fresh token after a 401."""
         paths = list(request.paths)
         not_there: APIError | None = None
-        grant = yield from self._token(None)
+        grant = yield from self._tokens.current()
         while True:
             try:
                 return (yield from self._exchange(request, paths[0], body, headers, grant.token))
             except APIError as error:
                 failure = error
             if failure.status_code == 401:
-                grant = yield from self._fresh_token(grant, failure)  # for later calls, if not for this one
+                grant = yield from self._tokens.after_401(grant, failure)  # for later calls, if not for this one
                 if policy.spent(request, failure):
                     raise failure
             elif failure.status_code == 404 and len(paths) > 1 and not policy.spent(request, failure):
@@ -151,36 +149,10 @@ class Attempts:
             else:
                 raise not_there if not_there and failure.status_code in (404, 405) else failure
 
-    def _token(self, stale: AccessToken | None) -> Plan[Grant]:
-        self._check_deadline()
-        try:
-            return (yield from token(stale, self._deadline))
-        except IndoxRouterError as error:
-            self._login_failed = True
-            error.outcome = "not_sent"  # of the call, whatever became of the login
-            raise
-
-    def _fresh_token(self, refused: Grant, failure: APIError) -> Plan[Grant]:
-        """Another token after a 401: once another process's, then one that we log in for, which gets no successor."""
-        if self._logged_in_again is not None:
-            if refused.token is self._logged_in_again:
-                self._shared.login.useless(refused.token, self._clock.now())
-            raise failure
-        grant = yield from self._token(refused.token)
-        if grant.fetched_after_401 and grant.token.taken and not self._took_one:
-            self._took_one = True
-        elif grant.fetched_after_401:
-            self._logged_in_again = grant.token
-        if grant.token.value == refused.token.value:
-            if self._shared.settings.auth == "login":
-                self._shared.login.useless(grant.token, self._clock.now())
-            raise failure
-        return grant
-
     def _exchange(
         self, request: Request, path: str, body: bytes | Upload | None, headers: Mapping[str, str], token: AccessToken
     ) -> Plan[Result]:
-        self._check_deadline()
+        self._tokens.check_deadline()
         http = HttpRequest(request.method, f"{token.base}/{path}", self._headers(headers, token), body)
         started = self._clock.now()
         seconds = policy.time_limit(request, self._timeout)
@@ -188,10 +160,13 @@ class Attempts:
         connect = self._timeout if self._timeout is not None else policy.CONNECT
         limits = Limits(until, min(connect, until - started), self._deadline)
         origin = Origin(target_of(http), request.names, lambda: self._secrets(request, token), self._clock.wall())
+        reply: Reply | None = None
         try:
             reply = yield from begin(http, limits)
             answer = yield from self._understood(request, reply, limits, origin, token)
         except IndoxRouterError as error:
+            if reply is not None:
+                error.request_id = error.request_id or origin.request_id(reply.headers)
             self._record(request, started, error.status_code, error.outcome or "unknown", error)
             raise
         self._record(request, started, reply.status, "done")
@@ -227,7 +202,7 @@ class Attempts:
 
     def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
         """Seconds to wait before the next try of the same model; None: there is none."""
-        if retry >= self._retries or self._login_failed:
+        if retry >= self._retries or self._tokens.login_failed:
             return None
         if not policy.may_repeat(request, error, repeated, self._opted_in) or policy.spent(request, error):
             return None
@@ -243,10 +218,6 @@ class Attempts:
         risky = error.outcome == "unknown" and request.kind in policy.PAID
         self._shared.possible_double_charges += risky
         return risky
-
-    def _check_deadline(self) -> None:
-        if self._deadline is not None and self._clock.now() >= self._deadline:
-            raise DeadlineExceededError("the deadline of the call passed before it was sent", outcome="not_sent")
 
     def _idempotency_key(self, request: Request, n: int, suffix: str = "") -> str | None:
         """One key per model and body: another body under the same key is an error."""

@@ -83,7 +83,7 @@ class Download:
             if wait is None:
                 failure.attempts = tuple(attempts)
                 raise failure
-            yield from sleep(wait)
+            yield from sleep(wait, f"download: {why}")
 
     def more(self) -> Plan[bytes]:
         """The next bytes of the file; b"" at its end, which is there only if all of it came."""

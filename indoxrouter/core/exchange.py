@@ -10,15 +10,15 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from indoxrouter.core.policy import JSON_CAP
+from indoxrouter.core.policy import FINAL_CODES, JSON_CAP
 from indoxrouter.core.steps import Plan, close, read_next, send
 from indoxrouter.errors import DeadlineExceededError, IndoxRouterError, NetworkError, RequestTimeoutError
 from indoxrouter.wire.encoding import Decoder
 from indoxrouter.wire.failures import Origin, from_body, is_error, unusable
-from indoxrouter.wire.messages import HttpRequest, Reply, request_id_in
-from indoxrouter.wire.parsing import TooLargeError, loads
+from indoxrouter.wire.messages import HttpRequest, Reply
+from indoxrouter.wire.parsing import TooLargeError, first_of, loads
 
-_FINAL_CODES = ("certificate", "proxy_authentication", "too_large", "encoding", "undecodable", "event_too_large")
+_FINAL_CODES = FINAL_CODES | {"too_large", "encoding", "undecodable", "event_too_large"}
 """Failures that the same request would meet again."""
 
 
@@ -98,11 +98,11 @@ def parsed(origin: Origin, reply: Reply, content: bytes, *, exact: bool = False,
         raise NetworkError(
             f"{origin.target} answered {reply.status} with {error}",
             code="too_large",
-            request_id=request_id_in(reply.headers),
+            request_id=origin.request_id(reply.headers),
             outcome="unknown",
         ) from None
     except (ValueError, RecursionError) as error:
-        if content.lstrip()[:1] not in (b"{", b"["):
+        if first_of(content) not in (b"{", b"["):
             raise unusable(origin, reply.status, reply.headers, content) from None
         cut = isinstance(error, json.JSONDecodeError) and (
             error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
@@ -110,7 +110,7 @@ def parsed(origin: Origin, reply: Reply, content: bytes, *, exact: bool = False,
         raise NetworkError(
             f"{origin.target} answered {reply.status} with JSON that is {'cut' if cut else 'broken'}",
             code="truncated" if cut else "undecodable",
-            request_id=request_id_in(reply.headers),
+            request_id=origin.request_id(reply.headers),
             outcome="unknown",
             retryable=cut,
         ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from indoxrouter.config import Settings
@@ -11,6 +10,7 @@ from indoxrouter.core.exchange import Limits, begin, read, target_of
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.steps import Plan
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest
+from indoxrouter.wire.parsing import loads
 
 
 def probe(settings: Settings, clock: Clock) -> Plan[dict[str, Any]]:
@@ -22,7 +22,7 @@ def probe(settings: Settings, clock: Clock) -> Plan[dict[str, Any]]:
     reply = yield from begin(request, limits)
     content = yield from read(reply, limits, target_of(request))
     try:
-        info = json.loads(content)
+        info = loads(content)
     except (ValueError, RecursionError):
         info = {}
     return {

@@ -132,7 +132,8 @@ class UntilEnded:
             yield from self._pause(last, clock)
 
     def _pause(self, last: float | None, clock: Clock) -> Plan[None]:
-        yield from sleep(self.poll if last is None else min(self.poll, max(last - clock.now(), 0.0)))
+        seconds = self.poll if last is None else min(self.poll, max(last - clock.now(), 0.0))
+        yield from sleep(seconds, "the job has not ended")
 
 
 def _end(options: CallOptions, shared: Shared, clock: Clock) -> float | None:

@@ -18,6 +18,7 @@ from indoxrouter.errors import AuthenticationError, DeadlineExceededError, Indox
 from indoxrouter.wire.failures import Origin, from_reply
 from indoxrouter.wire.masking import header_secrets
 from indoxrouter.wire.messages import COMMON_HEADERS, HttpRequest, Reply, Request
+from indoxrouter.wire.parsing import first_of
 
 REFRESH_COOKIE = "refresh_token"
 _ABSENT = (404, 405)
@@ -100,10 +101,11 @@ class _SignIn:
                 if wait is None or not (cost := self._bucket.draw(error)):
                     raise
                 drawn += cost
+                why = f"login: {type(error).__name__}"
             else:
                 self._bucket.give_back(drawn)
                 return token
-            yield from sleep(wait)
+            yield from sleep(wait, why)
         raise AssertionError("unreachable: the last round returns or raises")
 
     def _exchange(self, request: HttpRequest) -> Plan[tuple[Reply, bytes]]:
@@ -123,7 +125,7 @@ class _SignIn:
         if not 200 <= reply.status < 300:
             raise from_reply(origin, reply.status, reply.headers, content)
         cookies = _cookies(reply.set_cookies)
-        answer = parsed(origin, reply, content) if content.lstrip().startswith(b"{") else {}
+        answer = parsed(origin, reply, content) if first_of(content) == b"{" else {}
         value = answer.get("access_token") or cookies.get("access_token", "").strip('"')
         if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
             raise AuthenticationError(

@@ -46,6 +46,8 @@ class Sleep:
     """Wait."""
 
     seconds: float
+    why: str
+    """For the log."""
 
 
 @dataclass(slots=True)
@@ -155,8 +157,8 @@ def close(reply: Reply) -> Plan[None]:
     yield Close(reply)
 
 
-def sleep(seconds: float) -> Plan[None]:
-    yield Sleep(seconds)
+def sleep(seconds: float, why: str) -> Plan[None]:
+    yield Sleep(seconds, why)
 
 
 def token(stale: AccessToken | None, until: float | None) -> Plan[Grant]:

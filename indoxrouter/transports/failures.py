@@ -12,6 +12,8 @@ _NOT_NOW = frozenset({9, 10})
 """OpenSSL's numbers of not yet valid and expired."""
 _ANOTHER_NAME = frozenset({62, 64})
 """OpenSSL's numbers of another host's name and of another address."""
+NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+"""OpenSSL's reasons where what comes is no TLS, but perhaps an answer in plain http."""
 _CLOCK = "the server needs a valid one, unless the clock of this machine is wrong"
 _NAME = "is the host in base_url right?"
 _AUTHORITY = (
@@ -50,6 +52,13 @@ class Route:
             )
         return NetworkError(
             f"the proxy {self.through} answered {status}, so there is no connection", outcome="not_sent"
+        )
+
+    def no_tls(self) -> NetworkError:
+        return NetworkError(
+            f"no connection{self._by_proxy} (what answers there speaks no TLS): is it plain http? is base_url right?",
+            code="no_tls",
+            outcome="not_sent",
         )
 
     def refused_certificate(self, error: ssl.SSLCertVerificationError) -> NetworkError:

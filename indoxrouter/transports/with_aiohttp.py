@@ -19,7 +19,7 @@ from indoxrouter.config import Settings
 from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.transports.aiohttp_body import Body
 from indoxrouter.transports.aiohttp_session import LoopSession, Response, proxy_headers, ssl_context
-from indoxrouter.transports.failures import Route
+from indoxrouter.transports.failures import NO_TLS, Route
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Source, Upload
 
@@ -191,6 +191,8 @@ def _failure(error: BaseException, sent: bool, route: Route) -> NetworkError:
         return route.late(sent)
     if isinstance(refused := getattr(error, "certificate_error", error), ssl.SSLCertVerificationError):
         return route.refused_certificate(refused)
+    if isinstance(refused := getattr(error, "os_error", error), ssl.SSLError) and refused.reason in NO_TLS:
+        return route.no_tls()
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return route.refused_by_proxy(error.status)
     told = getattr(error, "os_error", error)

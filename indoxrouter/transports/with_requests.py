@@ -21,7 +21,7 @@ import urllib3
 from indoxrouter import transports
 from indoxrouter.config import Settings
 from indoxrouter.errors import IndoxRouterError, NetworkError
-from indoxrouter.transports.failures import Route
+from indoxrouter.transports.failures import NO_TLS, Route
 from indoxrouter.transports.reading import UNTIL, Reader
 from indoxrouter.transports.timed import CONNECTIONS, QUERY, Connections, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
@@ -161,6 +161,8 @@ def _failure(error: BaseException, sent: bool, route: Route) -> IndoxRouterError
     causes = list(_causes(error))
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
         return route.refused_certificate(causes[-1])
+    if isinstance(causes[-1], ssl.SSLError) and causes[-1].reason in NO_TLS:
+        return route.no_tls()
     if refusal := re.match(r"Tunnel connection failed: (\d{3})", str(causes[-1])):  # all that http.client tells
         return route.refused_by_proxy(int(refusal[1]))
     timeout = (TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout)

@@ -100,6 +100,13 @@ class Origin(NamedTuple):
     wall: float = 0.0
     """Seconds since 1970, to read a Retry-After date against."""
 
+    def short(self, value: Any) -> str | None:
+        """A name that the server gave, as far as it may be shown."""
+        return clean(value, self.secrets(), 100) if isinstance(value, str) else None
+
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        return self.short(request_id_in(headers))
+
 
 def is_error(body: Mapping[str, Any]) -> bool:
     """Whether an answer or an event with a good status is an error all the same, in any of its forms."""
@@ -124,7 +131,8 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
     """The exception for an error body of any shape; `status` None: an error event inside a stream."""
     facts = dict(_flatten(body))
     status = status if status and status >= 300 else _status(facts.get("status_code")) or _status(facts.get("code"))
-    cls = _choose(origin, status, facts)
+    stray = status == 404 and not isinstance(body, dict | list)  # of no API: a gateway's page, or nothing
+    cls = APIError if stray else _choose(origin, status, facts)
     status = status or STATUS_OF.get(cls)
     text = clean(_said(body), origin.secrets())
     if status is not None and 300 <= status < 400:
@@ -132,6 +140,8 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
         text = f"a redirect to {host!r}, which is not followed: is base_url right?"
     if status == 407:  # its own words may repeat what only the proxy is to know
         text = "the proxy wants another user or password than those in its URL"
+    if stray or (status == 404 and text == "Not Found"):  # what web frameworks say of paths that they don't know
+        text = f"{text}: is base_url right?".removeprefix(": ")
     told = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
     retryable = status in RETRY_STATUSES or issubclass(cls, _REPEATABLE_CLASSES) if told is None else told
     if status in FINAL_STATUSES or status == 501 or issubclass(cls, errors.InsufficientCreditsError):
@@ -139,9 +149,9 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
     error = cls(
         f"{origin.target} answered {status or 'an error'}" + (f": {text}" if text else ""),
         status_code=status,
-        code=_short(facts.get("code"), origin) or _short(facts.get("error"), origin),
-        error_type=_short(facts.get("type"), origin),
-        request_id=_short(facts.get("request_id"), origin) or _short(request_id_in(headers), origin),
+        code=origin.short(facts.get("code")) or origin.short(facts.get("error")),
+        error_type=origin.short(facts.get("type")),
+        request_id=origin.short(facts.get("request_id")) or origin.request_id(headers),
         retry_after=retry_after(headers, facts, origin.wall),
         reset_time=_reset_time(facts, headers, origin.wall),
         details=body,
@@ -163,7 +173,7 @@ def unusable(
     return APIError(
         f"{origin.target} answered {status} without {due} ({kind}): {text}",
         status_code=status,
-        request_id=_short(request_id_in(headers), origin),
+        request_id=origin.request_id(headers),
         details=shown,
         outcome="unknown",
     )
@@ -245,10 +255,6 @@ def _problem(entry: Any, levels: int) -> str:
             return ".".join(str(part) for part in loc if isinstance(part, str | int)) + ": " + message
         case _:
             return _said(entry, levels)
-
-
-def _short(value: Any, origin: Origin) -> str | None:
-    return clean(value, origin.secrets(), 100) if isinstance(value, str) else None
 
 
 def _host(location: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from indoxrouter.errors import Attempt
 from indoxrouter.wire.encoding import ACCEPTED
-from indoxrouter.wire.parsing import TooLargeError, loads
+from indoxrouter.wire.parsing import TooLargeError, first_of, loads
 
 Kind = Literal[
     "chat",
@@ -116,7 +116,7 @@ class Request:
 
 def _is_object(content: bytes) -> bool:
     """Whether it is a JSON object, which no sound and no transcript is."""
-    if not content.lstrip().startswith(b"{"):
+    if first_of(content) != b"{":
         return False
     try:
         loads(content)

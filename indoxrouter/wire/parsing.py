@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any
 
@@ -15,6 +16,11 @@ as many; embeddings are of many numbers, but few lists."""
 
 class TooLargeError(ValueError):
     """It would cost more memory and time than any answer is worth."""
+
+
+def first_of(content: bytes) -> bytes:
+    """What it begins with, behind white space and a byte order mark: { for an object, [ for a list."""
+    return content.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
 
 
 def loads(content: bytes | str, cap: int = MAX_BYTES, **how: Any) -> Any:
