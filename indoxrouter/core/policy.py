@@ -30,9 +30,9 @@ MEDIA_CAP = 2 * 2**30
 PAID: frozenset[Kind] = frozenset({"chat", "completion", "embeddings", "image", "speech", "transcription", "video"})
 REPEATABLE: frozenset[Kind] = frozenset({"chat", "completion", "embeddings"})
 """Paid calls that may be repeated once, under the same idempotency key, after an unknown outcome."""
-FINAL_CODES = frozenset({"certificate", "no_tls", "closed", "proxy_authentication"})
-"""The server is not the one that was meant, or speaks no TLS; the caller closed the client; the proxy's password is
-not the right one: another try would be wrong."""
+FINAL_CODES = frozenset({"certificate", "closed", "proxy_authentication"})
+"""The server is not the one that was meant; the caller closed the client; the proxy's password is not the right
+one: another try would be wrong."""
 FALLBACK_STATUSES = frozenset({404, 408, 425, 429, 503, 529})
 UNKNOWN_FALLBACK_STATUSES = frozenset({500, 502, 504})
 
