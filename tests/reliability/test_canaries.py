@@ -100,7 +100,7 @@ KINDS_OF_SECRETS = {
 }
 
 
-def _forms(secret: str) -> dict[str, str]:
+def forms(secret: str) -> dict[str, str]:
     return {"plain": secret, "in JSON": json.dumps({"got": secret}), "quoted": repr(secret)}
 
 
@@ -154,7 +154,7 @@ def test_what_a_server_repeats_is_masked(kind: str, server: FaultServer, overhea
     secret = plain if kind in _ONE_WORD else f'{plain} "quoted" \\ and\n\u00e9 more'
     tries = [
         (f"{place}, {form}, {'async' if asynchronous else 'sync'}", script, asynchronous)
-        for form, said in _forms(secret).items()
+        for form, said in forms(secret).items()
         for place, script in echoes(said).items()
         for asynchronous in (False, True)
     ]

@@ -30,6 +30,7 @@ from .cells import at_once, settled
 from .exchange import Action, Drip, Exchange, Script
 from .faults_of_http import for_ever
 from .faultserver import FaultServer
+from .figures import measured
 from .judging import BUSY
 from .proxy import Proxy, never_accepting
 from .pulse import Pulse
@@ -205,6 +206,8 @@ async def _made(one: Attempted, pulse: Pulse) -> tuple[str | None, float]:
     told = (type(error), getattr(error, "outcome", None))
     late = one.least == 0 and isinstance(error, DeadlineExceededError)  # it may end before the deadline: it need not
     right = late or told == ((one.error or type(None)), one.outcome or None)
+    if right and stall.seconds < BUSY:
+        measured("latest end after a limit, on a machine that is not busy", took - one.most, "s")
     return None if right else f"{name}: {error!r} {told[1]}", stall.seconds
 
 
