@@ -22,6 +22,7 @@ from indoxrouter.core.steps import (
     Close,
     Emit,
     Errand,
+    GoingOn,
     Grant,
     LockTokens,
     Next,
@@ -57,6 +58,8 @@ class AsyncDriver:
         self._lock = threading.Lock()
         self._waiting: dict[Flight, list[asyncio.Future[None]]] = {}
         self._sleepers: set[asyncio.Future[None]] = set()
+        self._life = object()
+        """Of the client, until it is closed: it may be used again."""
 
     def renew(self) -> object:
         """For a forked child; returns what is its parent's."""
@@ -68,6 +71,7 @@ class AsyncDriver:
 
     async def close(self) -> None:
         """Whatever tasks wait for ends now, in other event loops too."""
+        self._life = object()
         for sleeper in list(self._sleepers):
             with contextlib.suppress(RuntimeError):  # its event loop may have ended
                 sleeper.get_loop().call_soon_threadsafe(_land, sleeper)
@@ -86,6 +90,7 @@ class AsyncDriver:
     async def advance(self, plan: Plan[T], failure: BaseException | None = None) -> Emit | T:
         """Carry out a plan's steps up to the next Emit, or to its end."""
         answer: Any = None
+        begun = self._life
         try:
             while True:
                 try:
@@ -97,6 +102,8 @@ class AsyncDriver:
                     return step
                 answer, failure = None, None
                 try:
+                    if begun is not self._life and isinstance(step, GoingOn):
+                        raise closed(sent=False)
                     answer = await self._carry_out(step)
                 except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
                     failure = error

@@ -17,7 +17,20 @@ from indoxrouter.core.login import LOOK_AGAIN, AccessToken, Flight, Wait
 from indoxrouter.core.policy import Clock
 from indoxrouter.core.shared import Shared
 from indoxrouter.core.shared_login import acquire_in_time
-from indoxrouter.core.steps import Action, AtOnce, Close, Emit, Grant, LockTokens, Next, Plan, Send, Sleep, Token
+from indoxrouter.core.steps import (
+    Action,
+    AtOnce,
+    Close,
+    Emit,
+    GoingOn,
+    Grant,
+    LockTokens,
+    Next,
+    Plan,
+    Send,
+    Sleep,
+    Token,
+)
 from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
@@ -84,9 +97,9 @@ class Driver:
                     return step
                 answer, failure = None, None
                 try:
-                    if begun.is_set() and isinstance(step, Send | Token | Sleep | LockTokens):
+                    if begun.is_set() and isinstance(step, GoingOn):
                         raise closed(sent=False)
-                    answer = self._carry_out(step)
+                    answer = self._carry_out(step, begun)
                 except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
                     failure = error
         except BaseException as error:
@@ -100,12 +113,13 @@ class Driver:
         try:
             step = plan.throw(why)
             while isinstance(step, AtOnce):
-                self._carry_out(step)
+                self._carry_out(step, self._closed)
                 step = next(plan)
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
             del error
 
-    def _carry_out(self, step: Action) -> Any:
+    def _carry_out(self, step: Action, ended: threading.Event) -> Any:
+        """`ended`: whether the client was closed since the plan went on."""
         match step:
             case Next():
                 return self._transport.next(step.reply, step.until)
@@ -121,18 +135,17 @@ class Driver:
                 return self._transport.close_reply(step.reply)
             case Sleep():
                 log.log(waiting_level(step.seconds), "waiting %.2f s: %s", step.seconds, step.why)
-                return self._sleep(step.seconds)
+                return self._sleep(step.seconds, ended)
             case LockTokens():
-                return self._lock_tokens(step)
+                return self._lock_tokens(step, ended)
             case _:
                 return self._errands.carry_out(step)
 
-    def _sleep(self, seconds: float) -> None:
-        if self._closed.wait(seconds):
+    def _sleep(self, seconds: float, ended: threading.Event) -> None:
+        if ended.wait(seconds):
             raise closed(sent=False)
 
-    def _lock_tokens(self, step: LockTokens) -> bool:
-        ended = self._closed
+    def _lock_tokens(self, step: LockTokens, ended: threading.Event) -> bool:
         while not step.tokens.try_lock():
             if time.monotonic() >= step.until:
                 return False

@@ -106,3 +106,27 @@ def test_any_text(text: str, secrets: list[str], limit: int) -> None:
     assert len(said) <= limit
     assert said == said.strip() or "***" in said or len(said) == limit
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("ways", [("JSON", "JSON", "JSON"), ("a query", "a query", "JSON"), ("HTML", "JSON", "JSON")])
+def test_written_three_times(ways: tuple[str, ...]) -> None:
+    written = SECRET
+    for name in ways:
+        written = WRITERS[name](f"<{written}>")
+    said = clean(f"bad input: {written}", [SECRET])
+    assert "***" in said
+    assert "canary" not in said
+
+
+def test_bytes_in_python() -> None:
+    assert clean(f"bad body {SECRET.encode()!r}", [SECRET]).replace('"', "'") == "bad body b'***'"
+
+
+def test_the_end_of_what_is_looked_at_shows_no_part_of_a_secret() -> None:
+    secret = "canary-" + "k" * 33
+    for said in ("bad key " + " " * 16_340 + secret, f"<{'canary of a prompt ' * 20}>" * 60, "x" * 16_360 + secret):
+        assert "canary" not in clean(said, [secret, "canary of a prompt " * 20])
+
+
+def test_what_follows_a_secret_is_shown_though_white_space_ends_it() -> None:
+    assert clean('field "a question" is too long', ["a question\n\n"]) == 'field "***" is too long'

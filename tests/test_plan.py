@@ -352,8 +352,16 @@ class TestFallback:
         with pytest.raises(DeadlineExceededError) as caught:
             world.run(chat("a/1"), chat("b/2"), chat("c/3"), max_retries=0, deadline=8)
         assert len(world.sent) == 2
-        assert caught.value.outcome == "not_sent"
+        assert caught.value.outcome == "rejected"
         assert len(caught.value.attempts) == 2
+
+    def test_a_call_is_as_uncertain_as_its_most_uncertain_attempt(self) -> None:
+        for last in (refused(503), NetworkError("gone", outcome="not_sent"), refused(500)):
+            world = World(refused(500), last, last)
+            with pytest.raises(IndoxRouterError) as caught:
+                world.run(chat("a/1"), max_retries=1)
+            assert caught.value.outcome == "unknown"
+            assert [attempt.outcome for attempt in caught.value.attempts][:1] == ["unknown"]
 
     def test_a_failed_login_ends_the_call(self) -> None:
         world = World(GOOD)

@@ -10,8 +10,8 @@ from indoxrouter.core.growing import Object, Text, joined
 from indoxrouter.errors import Attempt
 from indoxrouter.media import Fetch, attach
 from indoxrouter.responses import ChatChunk, Usage
-from indoxrouter.wire.chunks import index_of
-from indoxrouter.wire.fields import mapping, objects
+from indoxrouter.wire.chunks import choices_in, index_of
+from indoxrouter.wire.fields import mapping
 from indoxrouter.wire.images import image_rows
 from indoxrouter.wire.masking import clean
 from indoxrouter.wire.messages import Reply, Result, request_id_in
@@ -68,7 +68,7 @@ class Assembly:
         """What the server wrote for the chunk: each choice of an event belongs to one, and is folded in once."""
         if chunk.raw is not self._event:
             self._event, self._written = chunk.raw, {}
-            for position, choice in enumerate(objects(mapping(chunk.raw).get("choices"))):
+            for position, choice in enumerate(choices_in(chunk.raw)):
                 self._written.setdefault(index_of(choice, position), []).append(choice)
         return self._written.pop(chunk.index, [])
 

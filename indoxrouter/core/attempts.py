@@ -81,7 +81,9 @@ class Attempts:
     def signed(self, error: IndoxRouterError) -> IndoxRouterError:
         """The error with what every error of this call carries."""
         error.client_request_id = self.id
-        error.outcome = error.outcome or "unknown"
+        if error.outcome != "done":
+            known = [error.outcome or "unknown", *(attempt.outcome for attempt in self._attempts)]
+            error.outcome = max(known, key=_CERTAINTY.index)
         error.request_id = error.request_id or self.id
         error.attempts = self.trail
         return error
@@ -155,10 +157,8 @@ class Attempts:
         self._tokens.check_deadline()
         http = HttpRequest(request.method, f"{token.base}/{path}", self._headers(headers, token), body)
         started = self._clock.now()
-        seconds = policy.time_limit(request, self._timeout)
-        until = started + seconds if self._deadline is None else min(started + seconds, self._deadline)
         connect = self._timeout if self._timeout is not None else policy.CONNECT
-        limits = Limits(until, min(connect, until - started), self._deadline)
+        limits = Limits.of(started, policy.time_limit(request, self._timeout), connect, self._deadline)
         origin = Origin(target_of(http), request.names, lambda: self._secrets(request, token), self._clock.wall())
         reply: Reply | None = None
         try:
@@ -198,7 +198,8 @@ class Attempts:
         return parsed(origin, reply, content, exact=request.exact, job=request.job)
 
     def _stopping(self, path: str, token: AccessToken, stream_id: str) -> HttpRequest:
-        return HttpRequest("POST", f"{token.base}/{path}{quote(stream_id, safe='')}", self._headers({}, token))
+        name = quote(stream_id, safe="", errors="replace")
+        return HttpRequest("POST", f"{token.base}/{path}{name}", self._headers({}, token))
 
     def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
         """Seconds to wait before the next try of the same model; None: there is none."""
@@ -257,6 +258,8 @@ class Attempts:
         self._attempts.append(Attempt(request.model, status, outcome, self._clock.now() - started, None, why))
 
 
+_CERTAINTY: tuple[Outcome, ...] = ("not_sent", "rejected", "unknown")
+"""A call is not sent only if none of its requests was, and rejected only if all that were sent are."""
 _REFUSED_FIELD = (InvalidParametersError, ValidationError)
 """What a server answers to a field that it does not know; their subclasses say something else."""
 

@@ -171,9 +171,7 @@ class Download:
         return url
 
     def _limits(self) -> Limits:
-        until = self._clock.now() + self._idle
-        until = until if self._deadline is None else min(until, self._deadline)
-        return Limits(until, min(self._connect, max(until - self._clock.now(), 0.001)), self._deadline)
+        return Limits.of(self._clock.now(), self._idle, self._connect, self._deadline)
 
     def _origin(self, target: str) -> Origin:
         query = urlsplit(self._url).query

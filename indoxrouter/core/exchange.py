@@ -29,13 +29,25 @@ class Limits(NamedTuple):
     connect: float
     """Seconds."""
     deadline: float | None
+    connecting_is_shorter: bool = False
+    """Whether connecting has less time than the attempt."""
+
+    @classmethod
+    def of(cls, now: float, seconds: float, connect: float, deadline: float | None) -> Limits:
+        """From now on: so many seconds, and so many of them to connect, as far as the deadline leaves them."""
+        until = now + seconds if deadline is None else min(now + seconds, deadline)
+        left = max(until - now, 0.001)
+        return cls(until, min(connect, left), deadline, connect < left)
 
     def explain(self, error: IndoxRouterError, target: str) -> IndoxRouterError:
         """Say where it happened, and whether it was the call's own deadline that passed."""
         error.message = f"{target}: {error.message}"
         error.args = (error.message,)
         error.retryable = error.code not in _FINAL_CODES
-        if isinstance(error, RequestTimeoutError) and self.deadline is not None and self.until >= self.deadline:
+        whole = self.deadline is not None and self.until >= self.deadline
+        if isinstance(error, RequestTimeoutError) and error.outcome == "not_sent" and self.connecting_is_shorter:
+            whole = False  # it is not the call that had no more time
+        if isinstance(error, RequestTimeoutError) and whole:
             late = DeadlineExceededError(f"{target}: the deadline of the call passed")
             late.outcome = error.outcome
             return late

@@ -1,4 +1,4 @@
-"""What comes in pieces: each costs its own size, and a look at the whole what is new since the last look.
+"""What comes in pieces: each costs its own size, and only a look at the whole costs that whole.
 
 One thread adds; any may look meanwhile. Those never touch the pieces, and what they remember is put in
 place as one object, so that of two looks at once it is no matter whose is kept.

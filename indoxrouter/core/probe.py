@@ -17,8 +17,8 @@ def probe(settings: Settings, clock: Clock) -> Plan[dict[str, Any]]:
     """Ask without a key; any answer means connected."""
     request = HttpRequest("GET", settings.base_url, {**COMMON_HEADERS, **settings.default_headers})
     seconds = settings.timeout or policy.CONNECT
-    until = clock.now() + min(seconds, settings.deadline or seconds)
-    limits = Limits(until, seconds, until if settings.deadline else None)
+    now = clock.now()
+    limits = Limits.of(now, seconds, seconds, None if settings.deadline is None else now + settings.deadline)
     reply = yield from begin(request, limits)
     content = yield from read(reply, limits, target_of(request))
     try:

@@ -109,10 +109,8 @@ class _SignIn:
         raise AssertionError("unreachable: the last round returns or raises")
 
     def _exchange(self, request: HttpRequest) -> Plan[tuple[Reply, bytes]]:
-        now = self._clock.now()
         seconds = self._settings.timeout or policy.CONNECT
-        until = now + seconds if self._deadline is None else min(now + seconds, self._deadline)
-        limits = Limits(until, min(seconds, policy.CONNECT), self._deadline)
+        limits = Limits.of(self._clock.now(), seconds, min(seconds, policy.CONNECT), self._deadline)
         reply = yield from begin(request, limits)
         return reply, (yield from read(reply, limits, target_of(request)))
 

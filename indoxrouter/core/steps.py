@@ -137,6 +137,8 @@ Errand = Notify | Tell | Recall | Remember | LoadToken | SaveToken
 """Steps that never wait, and that both drivers carry out alike."""
 AtOnce = Close | Notify | Tell
 """Steps that may follow an interruption."""
+GoingOn = Send | Token | Sleep | LockTokens
+"""Steps that no call takes whose client was closed."""
 Action = Send | Next | Close | Sleep | Token | LockTokens | Errand
 Step = Action | Emit
 T = TypeVar("T")

@@ -121,6 +121,7 @@ class Response(aiohttp.ClientResponse):
     def cut(self) -> OSError | None:
         """What broke the connection that was to say, by its end, that the body is whole (RFC 9112, section 6.3)."""
         framed = "Content-Length" in self.headers or "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+        framed = framed or self.status in (204, 304)  # which have no body
         error = None if framed or self._wire is None else self._wire.exception()
         return error if isinstance(error, OSError) else None
 

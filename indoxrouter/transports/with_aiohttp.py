@@ -126,7 +126,7 @@ class AsyncTransport:
         """End the sessions of this event loop and of those that run in other threads; others end with their loops."""
         here = asyncio.get_running_loop()
         for loop in [loop for loop in list(self._sessions) if loop is not here and loop.is_running()]:
-            with contextlib.suppress(RuntimeError):  # it has ended just now
+            with contextlib.suppress(RuntimeError, KeyError):  # it has ended just now, or another closes it
                 loop.call_soon_threadsafe(self._sessions.pop(loop).end)
         if (held := self._sessions.pop(here, None)) is not None:
             await held.close()
@@ -191,12 +191,12 @@ def _failure(error: BaseException, sent: bool, route: Route) -> NetworkError:
         return route.late(sent)
     if isinstance(refused := getattr(error, "certificate_error", error), ssl.SSLCertVerificationError):
         return route.refused_certificate(refused)
-    if isinstance(refused := getattr(error, "os_error", error), ssl.SSLError) and refused.reason in NO_TLS:
+    told = getattr(error, "os_error", error)
+    if not sent and isinstance(told, ssl.SSLError) and told.reason in NO_TLS:
         return route.no_tls()
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return route.refused_by_proxy(error.status)
-    told = getattr(error, "os_error", error)
-    number = getattr(told, "errno", None)
+    number = None if isinstance(told, ssl.SSLError) else getattr(told, "errno", None)  # OpenSSL has its own
     reason = os.strerror(number) if isinstance(number, int) and number > 0 else getattr(told, "strerror", None)
     return route.broken(sent, reason or _REASONS.get(type(told).__name__, type(told).__name__))
 

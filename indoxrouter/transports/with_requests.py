@@ -161,7 +161,7 @@ def _failure(error: BaseException, sent: bool, route: Route) -> IndoxRouterError
     causes = list(_causes(error))
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
         return route.refused_certificate(causes[-1])
-    if isinstance(causes[-1], ssl.SSLError) and causes[-1].reason in NO_TLS:
+    if not sent and isinstance(causes[-1], ssl.SSLError) and causes[-1].reason in NO_TLS:
         return route.no_tls()
     if refusal := re.match(r"Tunnel connection failed: (\d{3})", str(causes[-1])):  # all that http.client tells
         return route.refused_by_proxy(int(refusal[1]))

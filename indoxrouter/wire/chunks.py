@@ -84,6 +84,12 @@ class EventReader:
         return StreamEvent([*self._release(), *([chunk] if _says_something(chunk) else [])], facts=body)
 
 
+def choices_in(body: Any) -> list[dict[str, Any]]:
+    """The choices as the server wrote them: its own, or those of the provider's answer that it enclosed."""
+    body = mapping(body)
+    return objects(body.get("choices")) or objects(mapping(body.get("raw_response")).get("choices"))
+
+
 def index_of(choice: Mapping[str, Any], position: int) -> int:
     """Which of an answer's choices it is: where it doesn't say, by its position in the event."""
     index = number(choice.get("index"))
@@ -145,11 +151,12 @@ def whole_answer(result: Result) -> StreamEvent:
     """The one event of an answer that came at once, from a server that does not stream or from a cache."""
     answer = chat(result)
     body = mapping(result.body)
-    choices = objects(body.get("choices")) or objects(mapping(body.get("raw_response")).get("choices"))
+    choices = choices_in(body)
     chunks = [_whole_choice(choice, n) for n, choice in enumerate(choices)]
     if len(chunks) < 2:
         first = ChatChunk(
             answer.data or "",
+            index=index_of(choices[0], 0) if choices else 0,
             finish_reason=answer.finish_reason,
             tool_calls=_with_index(answer.tool_calls),
             reasoning=answer.reasoning,
@@ -166,7 +173,7 @@ def _whole_choice(choice: Mapping[str, Any], n: int) -> ChatChunk:
     message = mapping(choice.get("message"))
     return ChatChunk(
         text(message.get("content")) or text(choice.get("text")) or "",
-        index=n,
+        index=index_of(choice, n),
         role=text(message.get("role")),
         finish_reason=text(choice.get("finish_reason")),
         tool_calls=_with_index(objects(message.get("tool_calls"))),

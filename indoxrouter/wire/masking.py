@@ -10,18 +10,25 @@ from urllib.parse import unquote, unquote_plus
 
 _WINDOW = 2**14
 """Characters of a text that are looked at: of those behind, none comes into view."""
+_BLANK = 2**6
+"""How much longer it may be before its white space is taken together."""
 _BEGINNING = 2**10
 """Characters by which a longer secret is known: a prompt may have millions."""
+_AND_SO_ON = "***…"
 _WORD = 5
 """What is left of a secret without its white space may be so short that it stands in any sentence."""
+_LEVELS = 3
+"""How often a secret may be quoted: JSON in JSON in a page, say."""
 
 
 def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
     """One line of at most `limit` characters, in which no secret is left, however it is quoted."""
-    line = _one_line(text.lstrip()[:_WINDOW])
+    whole = _one_line(text[: _WINDOW * _BLANK])
+    line = whole[:_WINDOW]
     if line:
-        known = {form for secret in secrets if (form := _Form.of(secret))}
-        line = _masked(line, sorted(known, key=lambda form: len(form.text), reverse=True))
+        line = _masked(line, _suspects(line, secrets))
+    if len(whole) > _WINDOW and not line.endswith(_AND_SO_ON):  # a secret may begin at its very end
+        line = line[:-_BEGINNING] + "…"
     # What follows is slow on long text.
     line = _LOOKS_SECRET.sub("***", line[: 4096 + limit])
     return _UNPRINTABLE.sub("\ufffd", line if len(line) <= limit else line[: limit - 1] + "…")
@@ -46,13 +53,31 @@ class _Form(NamedTuple):
 
     @classmethod
     def of(cls, secret: str) -> _Form | None:
-        begins = secret.lstrip()[:_BEGINNING]
-        line = _one_line(begins)
-        return cls(line, begins == secret.strip()) if line and (line == secret or len(line) > _WORD) else None
+        stripped = secret.strip()
+        line = _one_line(stripped[:_BEGINNING])
+        return cls(line, len(stripped) <= _BEGINNING) if line and (line == secret or len(line) > _WORD) else None
 
 
-def _masked(text: str, secrets: list[_Form], levels: int = 2) -> str:
-    """Without the secrets; where one is quoted, perhaps twice over, as the text reads without its quoting."""
+def _suspects(line: str, secrets: Iterable[str]) -> list[_Form]:
+    """Those of the secrets that may be in it, the longest first: of thousands, few begin as anything in it does."""
+    parts = {text[n : n + _WORD] for text in _readings(line) for n in range(len(text))}
+    known = {form for secret in secrets if (form := _Form.of(secret)) and form.text[:_WORD] in parts}
+    return sorted(known, key=lambda form: len(form.text), reverse=True)
+
+
+def _readings(line: str) -> set[str]:
+    """What it may have been before it was quoted, up to three times, in whatever ways."""
+    found = fresh = {line}
+    for _ in range(_LEVELS):
+        fresh = {_one_line(reading(text)) for text in fresh for reading in _READINGS} - found
+        found = found | fresh
+    return found
+
+
+def _masked(text: str, secrets: list[_Form], levels: int = _LEVELS) -> str:
+    """Without the secrets; where one is quoted, as the text reads without its quoting."""
+    if not secrets:
+        return text
     masked = _replaced(text, secrets)
     for reading in _READINGS if levels else ():
         plain = _one_line(reading(masked))
@@ -66,7 +91,7 @@ def _replaced(text: str, secrets: list[_Form]) -> str:
         if secret.whole:
             text = text.replace(secret.text, "***")
         elif (start := text.find(secret.text)) >= 0:
-            text = text[:start] + "***…"
+            text = text[:start] + _AND_SO_ON
     return text
 
 
@@ -85,7 +110,15 @@ def _unescaped(escape: re.Match[str]) -> str:
         return escape[0]
 
 
-_READINGS: tuple[Callable[[str], str], ...] = (_without_escapes, html.unescape, unquote, unquote_plus)
+def _as_utf8(text: str) -> str:
+    """As it was before each of its bytes was taken for a character, as in Python's repr of bytes."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+_READINGS: tuple[Callable[[str], str], ...] = (_without_escapes, html.unescape, unquote, unquote_plus, _as_utf8)
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|.)")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 

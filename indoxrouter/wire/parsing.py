@@ -1,4 +1,4 @@
-"""JSON, bounded not only in its bytes but in what becomes of them."""
+"""JSON, bounded in its bytes and in the objects and lists that it makes, which cost the most for their length."""
 
 from __future__ import annotations
 
