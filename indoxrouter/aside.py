@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import contextlib
 import logging
 import os
 import sys
@@ -12,7 +11,6 @@ import time
 from collections import deque
 
 from indoxrouter.config import Settings
-from indoxrouter.errors import IndoxRouterError
 from indoxrouter.transports.with_requests import Transport
 from indoxrouter.wire.messages import HttpRequest
 
@@ -73,8 +71,10 @@ class Aside:
             if time.monotonic() >= until:
                 log.info("%s %s is not sent: those before it took too long", request.method, request.path)
                 continue
-            with contextlib.suppress(IndoxRouterError):
+            try:
                 _carry_out(self._shared_transport(), request, until)
+            except Exception as error:  # noqa: BLE001 - nobody waits for it; but the worker is waited for
+                log.info("%s %s failed: %s", request.method, request.path, type(error).__name__)
 
     def _next(self) -> tuple[HttpRequest, float] | None:
         """A request, and when it is late; where there is none, the last worker closes the connections."""

@@ -22,11 +22,13 @@ from indoxrouter import (
     config,
     options,
 )
+from indoxrouter.core.exchange import Limits
 from indoxrouter.core.login import AccessToken
 from indoxrouter.core.plan import call
 from indoxrouter.core.policy import Clock, RetryBucket, wait_before_retry
 from indoxrouter.core.shared import Shared
 from indoxrouter.core.steps import Close, Grant, Next, Send, Sleep, Token
+from indoxrouter.errors import Outcome
 from indoxrouter.options import CallOptions
 from indoxrouter.wire import hosted, hosted_account
 from indoxrouter.wire.messages import HttpRequest, Reply, Request, Result
@@ -250,6 +252,20 @@ class TestRetry:
             world.run(chat())
         assert type(caught.value).__name__ == "InsufficientCreditsError"
         assert len(world.sent) == 1
+
+
+class TestLateConnections:
+    @pytest.mark.parametrize(
+        ("outcome", "deadline", "late"),
+        [("not_sent", 20.0, False), ("unknown", 20.0, True), ("not_sent", 10.0, True), ("unknown", None, False)],
+    )
+    def test_a_connection_that_takes_too_long_is_no_passed_deadline(
+        self, outcome: Outcome, deadline: float | None, late: bool
+    ) -> None:
+        limits = Limits.of(0.0, 600.0, 15.0, deadline)
+        found = limits.explain(RequestTimeoutError("late", outcome=outcome), "POST h/v1/chat")
+        assert type(found) is (DeadlineExceededError if late else RequestTimeoutError)
+        assert found.outcome == outcome
 
 
 class TestWait:

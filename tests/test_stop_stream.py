@@ -150,6 +150,15 @@ def test_c28_a_stream_that_the_server_has_ended_is_not_stopped(actions: tuple[Ac
         assert stops(server, 0) == []
 
 
+def test_c28_an_id_that_no_path_can_hold_ends_nothing_otherwise() -> None:
+    created = event({"type": "response.created", "response": {"id": "resp\ud800"}})
+    with RawServer(Streams(STREAM_HEAD, created, delta("a"), HOLD)) as server, Client(KEY, server.url) as client:
+        stream = client.chat(HELLO, stream=True)
+        next(stream)
+        stream.close()
+        assert (stream.state, stream.text) == ("cancelled", "a")
+
+
 def test_c28_a_chunks_id_is_no_stream_id() -> None:
     with RawServer(Streams(STREAM_HEAD, piece("a"), HOLD)) as server, Client(KEY, server.url) as client:
         leave_by_close(client)

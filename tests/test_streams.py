@@ -34,6 +34,7 @@ from raw_server import (
     chunked,
     event,
     head,
+    ok,
     piece,
 )
 
@@ -200,6 +201,29 @@ class TestC24Verdicts:
                 stream.response()
         with streaming(STREAM_HEAD, chunk(0, "a", "stop"), chunk(1, "b", "stop"), FIN, n=2) as stream:
             assert [choice["message"]["content"] for choice in stream.raw_response["choices"]] == ["a", "b"]
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0), (1,)])
+    @pytest.mark.parametrize("enclosed", [False, True])
+    def test_c24_choices_that_come_whole_keep_their_own_parts(self, order: tuple[int, ...], enclosed: bool) -> None:
+        """Of a server that does not stream: by their index, wherever they stand."""
+        choices = [
+            {
+                "index": n,
+                "message": {"role": "assistant", "content": f"content {n}", "refusal": f"refusal {n}"},
+                "logprobs": {"content": [n]},
+                "finish_reason": "stop",
+            }
+            for n in order
+        ]
+        body = {"data": "content", "raw_response": {"choices": choices}} if enclosed else {"choices": choices}
+        with streaming(ok(body), n=len(order)) as stream:
+            found = stream.raw_response["choices"]
+        assert [choice["index"] for choice in found] == sorted(order)
+        for choice in found:
+            n = choice["index"]
+            assert choice["message"]["refusal"] == f"refusal {n}"
+            assert choice["logprobs"] == {"content": [n]}
+            assert enclosed or choice["message"]["content"] == f"content {n}"
 
     def test_c24_the_tail_after_the_finish_reason_is_waited_for(self) -> None:
         usage = event({"choices": [], "usage": {"total_tokens": 9}})

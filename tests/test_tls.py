@@ -148,6 +148,25 @@ def test_a_server_without_tls_is_named_as_that(trusted: str) -> None:
     assert "is it plain http? is base_url right?" in str(caught.value)
 
 
+def test_what_ceases_to_be_tls_may_have_been_carried_out(authority: trustme.CA, trusted: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def serve(connection: socket.socket) -> None:
+        with connection.dup() as plain, context.wrap_socket(connection, server_side=True) as secure:
+            received = b""
+            while not received.endswith(b"}"):
+                received += secure.recv(65536)
+            plain.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+            plain.shutdown(socket.SHUT_WR)
+            plain.recv(65536)
+
+    with serving(serve) as (url, connections):
+        with Client(KEY, url, auth="key", verify=trusted) as client, pytest.raises(NetworkError) as caught:
+            client.image("x", "a/b")
+        assert (caught.value.code, caught.value.outcome, len(connections)) == (None, "unknown", 1)
+
+
 def test_a_silent_handshake_is_not_sent(trusted: str) -> None:
     with serving(swallowing) as (url, _):
         with Client(KEY, url, auth="key", verify=trusted, max_retries=0) as client:

@@ -31,12 +31,12 @@ class LoopSession:
         await anext(self._keeper)
 
     @contextlib.asynccontextmanager
-    async def waiting(self, seconds: float) -> AsyncIterator[None]:
+    async def waiting(self, seconds: float) -> AsyncIterator[asyncio.Timeout]:
         """At most so long, and at most until the client is closed: what it reads from then on never ends by itself."""
         async with asyncio.timeout(seconds) as wait:
             self._waits.add(wait)
             try:
-                yield
+                yield wait
             finally:
                 self._waits.discard(wait)
 
@@ -49,6 +49,34 @@ class LoopSession:
     def end(self) -> None:
         """Close it, and wait for nothing."""
         self._ending = asyncio.ensure_future(self.close())
+
+
+class Sending:
+    """A request on its way: aiohttp tells how far it has come."""
+
+    def __init__(self, held: LoopSession, wait: asyncio.Timeout, connect: float) -> None:
+        self.sent = False
+        """From here on, if it fails, it may have been carried out."""
+        self._held = held
+        self._wait: asyncio.Timeout | None = wait
+        self._until = wait.when()
+        self._connect = connect
+
+    def connecting(self) -> None:
+        """Has one limit for all of it: the proxy's part and TLS too."""
+        end = asyncio.get_running_loop().time() + self._connect
+        self._set(end if self._until is None else min(end, self._until))
+
+    def connected(self) -> None:
+        self._set(self._until)
+
+    def over(self) -> None:
+        """aiohttp keeps this with the answer: the limit would keep its task, and so the stream that it returned."""
+        self._wait = None
+
+    def _set(self, end: float | None) -> None:
+        if self._wait is not None and not self._held.closed and not self._wait.expired():
+            self._wait.reschedule(end)
 
 
 async def _kept_open(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
@@ -81,6 +109,8 @@ def ssl_context(settings: Settings, proxy: str) -> ssl.SSLContext | bool:
 
 def _new_session(settings: Settings, verify: ssl.SSLContext | bool) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
+    trace.on_connection_create_start.append(_note_connecting)
+    trace.on_connection_create_end.append(_note_connected)
     trace.on_request_headers_sent.append(_note_sent)
     session = aiohttp.ClientSession(
         trace_configs=[trace],
@@ -126,9 +156,15 @@ class Response(aiohttp.ClientResponse):
         return error if isinstance(error, OSError) else None
 
 
-async def _note_sent(
-    session: aiohttp.ClientSession, context: Any, params: aiohttp.TraceRequestHeadersSentParams
+async def _note_connecting(
+    _: aiohttp.ClientSession, context: Any, __: aiohttp.TraceConnectionCreateStartParams
 ) -> None:
-    """From here on a failed request may have been carried out."""
-    del session, params
-    context.trace_request_ctx.append(True)
+    context.trace_request_ctx.connecting()
+
+
+async def _note_connected(_: aiohttp.ClientSession, context: Any, __: aiohttp.TraceConnectionCreateEndParams) -> None:
+    context.trace_request_ctx.connected()
+
+
+async def _note_sent(_: aiohttp.ClientSession, context: Any, __: aiohttp.TraceRequestHeadersSentParams) -> None:
+    context.trace_request_ctx.sent = True

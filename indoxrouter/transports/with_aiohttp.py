@@ -18,7 +18,7 @@ from indoxrouter import transports
 from indoxrouter.config import Settings
 from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.transports.aiohttp_body import Body
-from indoxrouter.transports.aiohttp_session import LoopSession, Response, proxy_headers, ssl_context
+from indoxrouter.transports.aiohttp_session import LoopSession, Response, Sending, proxy_headers, ssl_context
 from indoxrouter.transports.failures import NO_TLS, Route
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Source, Upload
@@ -63,10 +63,10 @@ class AsyncTransport:
     async def _send(
         self, held: LoopSession, request: HttpRequest, body: bytes | Body | None, until: float, connect: float
     ) -> Reply:
-        left = max(until - time.monotonic(), 0.001)
-        sent: list[bool] = []
+        sending: Sending | None = None
         try:
-            async with held.waiting(left):
+            async with held.waiting(max(until - time.monotonic(), 0.001)) as wait:
+                sending = Sending(held, wait, connect)
                 response = await held.session.request(
                     request.method,
                     yarl.URL(request.url, encoded=True),
@@ -74,24 +74,27 @@ class AsyncTransport:
                     headers={**request.headers, **self._for_proxy},
                     proxy=self._proxy,
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(sock_connect=min(connect, left)),
-                    trace_request_ctx=sent,
+                    trace_request_ctx=sending,
                 )
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # aiohttp cancels those who wait for a connection when its session is closed.
-            failure = transports.closed(sent=bool(sent))
+            failure = transports.closed(_was_sent(sending))
         except (*_FAILURES, RuntimeError) as error:
             if not held.closed and isinstance(error, RuntimeError):
                 raise
-            failure = transports.closed(bool(sent)) if held.closed else _failure(error, bool(sent), self._route)
+            sent = _was_sent(sending)
+            failure = transports.closed(sent) if held.closed else _failure(error, sent, self._route)
         else:
             assert isinstance(response, Response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             source = _Source(held, response, body if isinstance(body, Body) else None)
             return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
+        finally:
+            if sending is not None:
+                sending.over()
         raise failure  # outside of the except clause: its cause holds headers, and is left behind
 
     async def next(self, reply: Reply, until: float) -> bytes:
@@ -165,6 +168,10 @@ class _Source:
             self.response.close()
         if self.body is not None:
             self.body.let_go() if connection is None else self.body.abort()
+
+
+def _was_sent(sending: Sending | None) -> bool:
+    return sending is not None and sending.sent
 
 
 async def _opened(outgoing: Outgoing, held: LoopSession, until: float) -> None:

@@ -77,7 +77,7 @@ class Transport:
         UNTIL.set(until)
         connections = CONNECTIONS.get()
         left = max(until - time.monotonic(), 0.001)
-        limits = urllib3.Timeout(total=left, connect=min(connect, left))
+        limits = urllib3.Timeout(total=left, connect=min(max(connect, 0.001), left))
         try:
             response = self._adapter.send(
                 prepared,

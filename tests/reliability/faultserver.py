@@ -17,7 +17,7 @@ from raw_server import End, answer
 from socket_server import Serve, SocketServer
 
 from .answers import Grant
-from .exchange import Action, Exchange, Script, Wire, carry_out
+from .exchange import Action, Drip, Exchange, Script, Wire, carry_out
 from .ledger import Ledger
 
 OnConnect = Callable[[int], Action | None]
@@ -122,6 +122,8 @@ class FaultServer(SocketServer):
             if (at_once := on_connect(next(count))) is None:
                 self._serve(connection, number)
             else:
+                if isinstance(at_once, Drip):
+                    connection.recv(1)  # it answers, if slowly: it does not speak first
                 carry_out(Wire(connection, number), at_once, self._ending)
 
         return serve

@@ -210,6 +210,25 @@ def test_b20_a_stream_that_nobody_reads_meanwhile_ends_at_its_next_event() -> No
 class TestBetweenTwoSteps:
     """What a call does just then can't be ended; but it goes no further."""
 
+    @pytest.mark.kinds("sync", "async")
+    def test_b20_it_could_do_without_a_login_that_it_makes(self) -> None:
+        def script(seen: Seen) -> list[Action]:
+            if "/auth/" not in seen.path:
+                return well(seen)
+            first = not [one for one in server.requests[:-1] if "/auth/" in one.path]
+            return [ok({"access_token": "token", "expires_in": 4})] if first else [HOLD]
+
+        with RawServer(script, logins=False) as server, Client(KEY, server.url) as client:
+            client.completion("first")
+            time.sleep(3.1)  # into the last quarter of its token's time
+            caller = Caller(call, client)
+            wait_for(lambda: len(server.requests) == 3)
+            client.close()
+            caller.join(10)
+            assert isinstance(caller.error, NetworkError), caller.result
+            assert (caller.error.code, caller.error.outcome) == ("closed", "not_sent")
+            assert len(server.requests) == 3
+
     @pytest.mark.kinds("sync")
     def test_b20_its_cache_is_read(self) -> None:
         reading, go_on = threading.Event(), threading.Event()
