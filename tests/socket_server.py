@@ -102,7 +102,7 @@ class SocketServer(ABC):
         thread = threading.Thread(target=self._run, args=(target, *args), daemon=True)
         with self._lock:
             self._threads.add(thread)
-        thread.start()
+            thread.start()  # within the lock: what is not started can't be joined
         return thread
 
     def _run(self, target: Callable[..., object], *args: Any) -> None:

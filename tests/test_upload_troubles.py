@@ -72,7 +72,7 @@ class TestTheFileChanges:
         with UploadServer(serve) as server, Client(KEY, server.url) as client:
             with pytest.raises(ValidationError, match=r"said\.wav' can't be read any more: No such file") as caught:
                 client.transcribe(path, MODEL, fallback_models=["a/b"])
-        assert caught.value.outcome == "not_sent"
+        assert caught.value.outcome == "rejected"
         assert [attempt.outcome for attempt in caught.value.attempts] == ["rejected", "not_sent"]
         assert len(server.taken) == 1
 
