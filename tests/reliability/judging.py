@@ -108,7 +108,9 @@ def _told(due: Course, known: bool) -> tuple[Any, ...]:
     """What can be seen of a course from outside; some answers don't tell their attempts."""
     last = due.last
     outcomes = due.outcomes if known else None
-    return (last.error and last.error.__name__, last.outcome, outcomes, due.repeats, last.midway, last.status)
+    certainty = ("not_sent", "rejected", "unknown")
+    outcome = last.outcome if last.outcome == "done" else max(due.outcomes, key=certainty.index)
+    return (last.error and last.error.__name__, outcome, outcomes, due.repeats, last.midway, last.status)
 
 
 def _as_course(one: Run) -> tuple[Any, ...]:
