@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from indoxrouter.wire.masking import clean
@@ -94,6 +94,7 @@ def test_any_secret(tails: list[str], name: str, before: str, after: str) -> Non
         written = WRITERS[name](secrets[0])
     except UnicodeEncodeError:  # a lone surrogate has no percent-encoding
         return
+    assume(name != "HTML in numbers" or html.unescape(written) == secrets[0])  # it has none for NUL, say
     said = clean(f"{before} {written} {after}", secrets)
     assert not ({secrets[0], written} - {""}) & {said}
     assert "canary-0" not in said
