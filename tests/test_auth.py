@@ -90,13 +90,8 @@ class TestA1OneRefreshForAll:
 
             def work() -> int:
                 done = 0
-                while (began := time.monotonic()) < end:
-                    try:
-                        assert client.chat(HELLO).data
-                    except AuthenticationError:
-                        # On a busy machine, the token that a call fetched because of a 401 may end before its repeat.
-                        if time.monotonic() - began < 2:
-                            raise
+                while time.monotonic() < end:
+                    assert client.chat(HELLO).data
                     done += 1
                 return done
 
@@ -106,9 +101,9 @@ class TestA1OneRefreshForAll:
             stats = requests.get(url.removesuffix("/v1") + "/sandbox/stats", timeout=10).json()
         assert not failed, failed[0]
         assert calls >= 64
-        # One early refresh for each token; where a busy machine lets that wait for too long, one login at its end.
+        # A refresh that a busy machine lets wait for longer than the old token lives is followed by a login.
         assert stats["refreshes"] <= 20 / 1.5 + 1
-        assert stats["logins"] <= 1 + 20 / 2
+        assert stats["logins"] <= 1 + 4
 
     def test_a1_waiters_share_the_first_login(self) -> None:
         with Sandbox(login_delay=0.3) as sandbox, Client(sandbox.api_key, sandbox.url) as client:
