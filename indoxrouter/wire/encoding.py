@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from indoxrouter.errors import NetworkError
 
 ACCEPTED = "gzip, deflate"
-_PIECE = 2**16
-"""Bytes that are unpacked at a time."""
+_PIECE = 2**14
+"""Decoded bytes that are handed out at a time: between two of them, whoever reads looks at the clock."""
 _SPARE = 2**20
 """Packed bytes that may come to nothing, as headers and flushes do; twice the unpacked ones may beside them."""
 
@@ -31,7 +31,7 @@ class Decoder:
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """What these bytes decode to, a little at a time; to be taken whole before the next are given."""
         self._came += len(data)
-        for piece in (data,) if self._name == "identity" else self._inflated(data):
+        for piece in _cut(data) if self._name == "identity" else self._inflated(data):
             self._unpacked += len(piece)
             if self._unpacked > self._cap:
                 raise NetworkError("the answer is larger than the client accepts", code="too_large", outcome="unknown")
@@ -70,6 +70,14 @@ class Decoder:
         """Some servers call deflate what has no zlib header, whose first byte would end in 8 (RFC 1950, 2.2)."""
         bare = self._name == "deflate" and first & 0x0F != 8 and first != _GZIP_MAGIC
         return -zlib.MAX_WBITS if bare else _WRAPPED
+
+
+def _cut(data: bytes) -> Iterator[bytes]:
+    if len(data) <= _PIECE:
+        yield data
+        return
+    for start in range(0, len(data), _PIECE):
+        yield data[start : start + _PIECE]
 
 
 _WRAPPED = zlib.MAX_WBITS | 32

@@ -82,9 +82,13 @@ def test_b17_one_event_is_unpacked_a_little_at_a_time(part: bytes, times: int) -
     assert (caught.value.code, caught.value.retryable, len(server.requests)) == ("event_too_large", False, 1)
 
 
-@pytest.mark.parametrize("part", [b":\n\n", b"data: {}\n\n"])
-def test_b18_a_deadline_ends_the_unpacking_of_events_that_say_nothing(part: bytes) -> None:
-    with serving(EVENTS, packed(b"", 200_000_000 // len(part), part), FIN) as (_, client):
+@pytest.mark.parametrize("part", [b":\n\n", b"x\n\n", b"data: {}\n\n"])
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_b18_a_deadline_ends_the_reading_of_events_that_say_nothing(part: bytes, is_packed: bool) -> None:
+    sent = [EVENTS, packed(b"", 200_000_000 // len(part), part)]
+    if not is_packed:
+        sent = [head(200, Content_Type="text/event-stream", Connection="close"), *[part * (2**20 // len(part))] * 64]
+    with serving(*sent, FIN) as (_, client):
         began = time.monotonic()
         with pytest.raises(DeadlineExceededError):
             list(client.chat(HELLO, stream=True, deadline=1.0))
