@@ -109,7 +109,7 @@ async def _go(one: Run, server: FaultServer, pulse: Pulse, open_door: Callable[[
     begun = time.monotonic()
     with pulse.watching() as stall:
         await call(one, nonce, **_limits(cell))
-    one.seconds, one.stall = time.monotonic() - begun, stall.seconds
+    one.seconds, one.stall = time.monotonic() - begun, stall
     due = list(courses(cell.method, cell.verdicts, times, cell.retries))
     if cell.once and cell.fault.refuses:
         due += courses(cell.method, (RIGHT,), 1, 1)  # where a busy machine came to its first try after that moment

@@ -12,6 +12,7 @@ from indoxrouter import APIError, IndoxRouterError
 from .canaries import Secrets, leaks_of, leaks_of_objects
 from .faultserver import Case, FaultServer
 from .methods import Method
+from .pulse import Stall
 from .verdicts import Course, Fault, Verdict
 
 DEADLINE = 0.8
@@ -68,20 +69,25 @@ class Run:
     error: BaseException | None = None
     stream: Any = None
     seconds: float = 0.0
-    stall: float = 0.0
+    stall: Stall | None = None
 
     def expect(self, true: object, problem: str, *, in_time: bool = False) -> None:
         """Whether limits kept `in_time` decide it."""
         if not true:
-            kept = self.untimely if in_time and self.cell.fault.hangs and self.stall > BUSY else self.problems
+            busy = self.stall is not None and self.stall.process > BUSY
+            kept = self.untimely if in_time and self.cell.fault.hangs and busy else self.problems
             kept.append(f"{self.cell}: {problem}")
+
+    def expect_end_within(self, limit: float) -> None:
+        assert self.stall is not None
+        in_time = self.stall.excuses(self.seconds - limit - MARGIN)
+        self.expect(in_time, f"took {self.seconds:.2f} s with a deadline of {limit} s", in_time=True)
 
 
 def judge(one: Run, nonce: str, seen: list[Any], dues: list[Course], server: FaultServer) -> None:
     cell, error = one.cell, one.error
     limit = DEADLINE if cell.fault.hangs and not cell.once else AMPLE
-    in_time = one.seconds <= limit + MARGIN + one.stall
-    one.expect(in_time, f"took {one.seconds:.2f} s with a deadline of {limit} s", in_time=True)
+    one.expect_end_within(limit)
     if isinstance(error, IndoxRouterError):
         one.problems += [f"{cell}: leaked in {leak}" for leak in leaks_of(error)]
     if one.stream is not None:

@@ -11,7 +11,7 @@ from indoxrouter import APIError, AsyncClient, AuthenticationError, Client, Indo
 from .canaries import leaks_of, leaks_of_objects
 from .cells import call, corner, good_call, new_nonce, secrets_of, settled, wait
 from .faultserver import FaultServer
-from .judging import AMPLE, DEADLINE, MARGIN, TIMEOUT, Cell, Run
+from .judging import AMPLE, DEADLINE, TIMEOUT, Cell, Run
 from .pulse import Pulse
 from .verdicts import RIGHT, Course, courses
 
@@ -51,7 +51,7 @@ async def _go(one: Run, pulse: Pulse, open_door: Callable[[], None] | None) -> N
     begun = time.monotonic()
     with pulse.watching() as stall:
         await call(one, nonce, timeout=AMPLE, deadline=_deadline(cell))
-    one.seconds, one.stall = time.monotonic() - begun, stall.seconds
+    one.seconds, one.stall = time.monotonic() - begun, stall
     due = list(courses(cell.method, cell.verdicts, times, cell.retries))
     if cell.once and cell.fault.refuses:
         due += courses(cell.method, (RIGHT,), 1, 1)  # where a busy machine came to its first try after that moment
@@ -70,8 +70,7 @@ def _deadline(cell: Cell) -> float:
 
 def _judge(one: Run, nonce: str, dues: list[Course]) -> None:
     error, limit = one.error, _deadline(one.cell)
-    in_time = one.seconds <= limit + MARGIN + one.stall
-    one.expect(in_time, f"took {one.seconds:.2f} s with a deadline of {limit} s", in_time=True)
+    one.expect_end_within(limit)
     fitting = {len(due.outcomes) for due in dues if _ends_so(error, due)}
     one.expect(fitting, f"ended with {error!r}, but due was {dues[0].last}", in_time=True)
     if fitting and not (one.cell.fault.refuses or one.cell.fault.door):
