@@ -4,7 +4,9 @@ from indoxrouter.account_records import AnalyticsEntry, ApiKey, Transaction
 from indoxrouter.async_client import AsyncClient
 from indoxrouter.client import Client, IndoxRouter
 from indoxrouter.errors import (
+    APIConnectionError,
     APIError,
+    APIStatusError,
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
@@ -21,6 +23,7 @@ from indoxrouter.errors import (
     ModelNotAvailableError,
     ModelNotFoundError,
     NetworkError,
+    OpenAIError,
     PermissionDeniedError,
     ProviderError,
     ProviderNotFoundError,
@@ -30,6 +33,7 @@ from indoxrouter.errors import (
     ServiceUnavailableError,
     StreamError,
     Timeout,
+    UnprocessableEntityError,
     ValidationError,
 )
 from indoxrouter.events import CallEvent
@@ -81,7 +85,9 @@ from indoxrouter.usage_rows import UsageRow, UsageRows, UsageTotals
 __version__ = "1.0.0"
 
 __all__ = [
+    "APIConnectionError",
     "APIError",
+    "APIStatusError",
     "APITimeoutError",
     "AnalyticsEntry",
     "ApiKey",
@@ -122,6 +128,7 @@ __all__ = [
     "ModelNotFoundError",
     "NetworkError",
     "OpenAI",
+    "OpenAIError",
     "PermissionDeniedError",
     "ProviderEntry",
     "ProviderError",
@@ -136,6 +143,7 @@ __all__ = [
     "Timeout",
     "Transaction",
     "TranscriptionResponse",
+    "UnprocessableEntityError",
     "Usage",
     "UsageReport",
     "UsageRow",

@@ -197,6 +197,7 @@ def _key_and_url(
         raise MissingKeyError(
             f"no API key: pass api_key=, or set {key_variable} in the environment{_or_in(env_file)}"
             + (" (OPENAI_API_KEY goes to no hosted router)" if os.environ.get("OPENAI_API_KEY") else "")
+            + "; to try this without a key, run python -m indoxrouter.sandbox"
         )
     return key if callable(key) or not key else inputs.check_key(key), url or DEFAULT_BASE_URL
 
@@ -233,6 +234,8 @@ def _verify(verify: bool | str | os.PathLike[str]) -> bool | str:
             who, verify = f"{name} in the environment", os.environ[name]
     if isinstance(verify, bool):
         return verify
+    if not isinstance(verify, str | os.PathLike):
+        raise ConfigurationError(f"verify must be True, False or the path of a CA file, not {verify!r}")
     path = os.fspath(verify)
     if not os.path.exists(path):
         raise ConfigurationError(f"{who} names a CA file that does not exist: {path!r}")
@@ -251,7 +254,11 @@ def _holds_certificates(path: str, modified: int) -> bool:  # noqa: ARG001 - a c
 
 
 def _read(env_file: str | os.PathLike[str] | None) -> dict[str, str | None]:
-    if env_file is None or not os.path.isfile(env_file):
+    if env_file is None:
+        return {}
+    if not isinstance(env_file, str | os.PathLike):
+        raise ConfigurationError(f"env_file must be a path, or None, not {env_file!r}")
+    if not os.path.isfile(env_file):
         return {}
     try:
         return dict(dotenv_values(env_file))

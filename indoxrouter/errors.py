@@ -1,12 +1,12 @@
 """Every failure is one exception of this tree.
 
-IndoxRouterError
+IndoxRouterError = OpenAIError
 ├─ ConfigurationError (ValueError)        bad settings
-├─ NetworkError                           no complete answer
+├─ NetworkError = APIConnectionError      no complete answer
 │  ├─ RequestTimeoutError (TimeoutError) = Timeout = APITimeoutError
 │  │  └─ DeadlineExceededError
 │  └─ StreamError                         a stream that was cut or could not be decoded
-└─ APIError                               any error answer
+└─ APIError = APIStatusError              any error answer
    ├─ AuthenticationError
    │  └─ MissingKeyError (ValueError)     no API key at all
    ├─ PermissionDeniedError
@@ -15,7 +15,8 @@ IndoxRouterError
    ├─ InvalidParametersError = BadRequestError = InvalidRequestError
    │  ├─ ContextWindowExceededError
    │  └─ ContentPolicyError
-   ├─ ValidationError (ValueError)        422, and bad input found before sending
+   ├─ ValidationError (ValueError) = UnprocessableEntityError
+   │                                      422, and bad input found before sending
    ├─ ProviderError
    │  ├─ ProviderNotFoundError
    │  ├─ ModelNotFoundError
@@ -204,6 +205,8 @@ class ServiceUnavailableError(RequestError):
 Timeout = APITimeoutError = RequestTimeoutError
 BadRequestError = InvalidRequestError = InvalidParametersError
 InternalServerError = RequestError
+OpenAIError, APIStatusError, APIConnectionError = IndoxRouterError, APIError, NetworkError
+UnprocessableEntityError = ValidationError
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

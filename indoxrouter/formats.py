@@ -59,6 +59,8 @@ _PLAYED = {
 
 KNOWN = frozenset({*_BY_TYPE.values(), "jpeg", "mkv"})
 UNKNOWN = "bin"
+ALSO = {"jpg": ("jpeg",), "opus": ("ogg",), "mp4": ("m4a", "mov"), "m4a": ("mp4",), "mov": ("mp4",), "webm": ("mkv",)}
+"""Other extensions that such files go by."""
 
 
 def extension(content: bytes, content_type: str | None = None, url: str | None = None) -> str:

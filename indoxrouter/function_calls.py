@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import threading
 import time
@@ -20,6 +21,8 @@ from indoxrouter.openai_asks import client_settings
 from indoxrouter.openai_facade import AsyncOpenAI, OpenAI
 from indoxrouter.openai_streams import AsyncStream, Stream
 from indoxrouter.openai_types import Generated
+
+log = logging.getLogger("indoxrouter")
 
 FacadeT = TypeVar("FacadeT", OpenAI, AsyncOpenAI)
 AnswerT = TypeVar("AnswerT")
@@ -128,7 +131,10 @@ class Call:
     @classmethod
     def of(cls, given: dict[str, Any]) -> Call:
         take = functools.partial(_taken, given)
-        for name, ours in (("api_base", "base_url"), ("num_retries", "retries"), ("fallbacks", "fallback_models")):
+        for name in _OF_LITELLM_ALONE & given.keys():
+            log.warning("%s says something to LiteLLM itself: it is not sent, and does nothing here", name)
+            take(name)
+        for name, ours in _ALIASES.items():
             if name in given:
                 if ours in given:
                     raise ValidationError(f"{name} and {ours} are the same option: pass one of them")
@@ -161,6 +167,18 @@ class Call:
     @property
     def seconds(self) -> float:
         return inputs.seconds("timeout", self.params.get("timeout"), error=ValidationError) or 0.0
+
+
+_ALIASES = {
+    "api_base": "base_url",
+    "num_retries": "retries",
+    "fallbacks": "fallback_models",
+    "request_timeout": "timeout",
+}
+_OF_LITELLM_ALONE = {
+    *("drop_params", "additional_drop_params", "allowed_openai_params", "custom_llm_provider"),
+    *("api_type", "api_version", "force_timeout", "verbose", "logger_fn"),
+}
 
 
 def _taken(given: dict[str, Any], name: str) -> Any:

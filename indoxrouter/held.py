@@ -50,6 +50,11 @@ class Held:
         return self._assembly.usage
 
     @property
+    def cost(self) -> float | None:
+        """US dollars, once the server has told: `usage.cost`."""
+        return None if self.usage is None else self.usage.cost
+
+    @property
     def wire_usage(self) -> Mapping[str, Any]:
         """`usage` as the server wrote it."""
         return self._assembly.wire_usage

@@ -41,6 +41,12 @@ def client_settings(base_url: str | None, options: Mapping[str, Any]) -> dict[st
     return {"dialect": "indox" if hosted else "openai", **options}
 
 
+def with_account(headers: Any, organization: str | None, project: str | None) -> Any:
+    """The headers, and OpenAI's own for whom a request is billed to."""
+    ours = present({"OpenAI-Organization": organization, "OpenAI-Project": project})
+    return {**ours, **(headers or {})} if ours else headers
+
+
 def present(params: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are set: nothing else is sent."""
     return {name: value for name, value in params.items() if value is not None}

@@ -226,12 +226,13 @@ class AsyncOpenAI:
         timeout: float | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
         **client_options: Any,
     ) -> None:
-        settings = asks.client_settings(base_url, client_options)
-        self._client = client = AsyncClient(
-            api_key, base_url, timeout, max_retries=max_retries, default_headers=default_headers, **settings
-        )
+        headers = asks.with_account(default_headers, organization, project)
+        settings = asks.client_settings(base_url, {**client_options, "default_headers": headers})
+        self._client = client = AsyncClient(api_key, base_url, timeout, max_retries=max_retries, **settings)
         hosted = settings["dialect"] == "indox"
         self.chat = AsyncChat(client, hosted)
         self.completions = AsyncCompletions(client, hosted)

@@ -45,7 +45,11 @@ def split(params: dict[str, Any]) -> CallOptions:
             del given[name]
         elif check := _CHECKS.get(name):
             given[name] = check(name, value, error=ValidationError)
+    if given.get("extra_body", {}).get("stream"):
+        raise ValidationError("a stream is asked for by stream=True: in extra_body, nobody would read it as one")
     for name in params:
+        if name in _NOT_SENT:
+            raise ValidationError(f"{name} is no parameter of a call: {_NOT_SENT[name]}")
         if name not in _KNOWN and (near := difflib.get_close_matches(name, _KNOWN, 1, 0.8)):
             log.warning("the unknown parameter %r goes to the provider: was %r meant?", name, near[0])
     return CallOptions(**given)
@@ -64,6 +68,13 @@ _KNOWN = {item.name for item in fields(CallOptions)} | {
     *("tools", "tool_choice", "negative_prompt", "frequency_penalty", "presence_penalty"),
 }
 """What a near miss of is worth a word in the log."""
+_NOT_SENT = {
+    "api_key": "it is a setting of the client, and would go to the provider; for a key of your own there, byok_api_key",
+    "base_url": "it is a setting of the client",
+    "api_base": "it is a setting of the client, base_url",
+    "extra_query": "no query of yours is sent",
+}
+"""What other clients take at a call, and nobody means to send to a provider; `extra_body` sends anything."""
 _ALIASES = {"retries": "max_retries", "fallbacks": "fallback_models"}
 _CHECKS: dict[str, Callable[..., Any]] = {
     "timeout": inputs.seconds,

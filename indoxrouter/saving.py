@@ -9,6 +9,7 @@ overwritten, whose mode stays.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 import secrets
@@ -20,6 +21,8 @@ from typing import NamedTuple
 
 from indoxrouter import formats
 from indoxrouter.errors import APIError, IndoxRouterError, ValidationError
+
+log = logging.getLogger("indoxrouter")
 
 StrPath = str | os.PathLike[str]
 Extension = Callable[[bytes], str]
@@ -50,6 +53,7 @@ def save(
             target = os.path.join(folder, name)
             if found != formats.UNKNOWN and not os.path.splitext(name)[1] and not os.path.lexists(target):
                 target += f".{found}"
+            _note_what_it_holds(target, found)
             try:
                 return _named(draft, target, overwrite)
             except FileExistsError:
@@ -101,6 +105,13 @@ def _near(folder: str) -> str:
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder) or os.curdir
     return folder
+
+
+def _note_what_it_holds(target: str, found: str) -> None:
+    """A word in the log where a name says something else of a file than it is."""
+    written = os.path.splitext(target)[1].removeprefix(".").lower()
+    if {written, found} <= formats.KNOWN and written not in (found, *formats.ALSO.get(found, ())):
+        log.warning("%r holds %s: its name says otherwise", target, found)
 
 
 @contextmanager

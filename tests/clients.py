@@ -170,6 +170,10 @@ class BlockingStream:
         return self._stream.usage
 
     @property
+    def cost(self) -> Any:
+        return self._stream.cost
+
+    @property
     def finish_reason(self) -> str | None:
         return self._stream.finish_reason
 

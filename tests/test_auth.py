@@ -86,13 +86,13 @@ class TestA1OneRefreshForAll:
     def test_a1_64_threads_for_20_s_with_tokens_that_live_2_s(self) -> None:
         with sandbox_process("--token-lifetime", "2") as (url, key), Client(key, url) as client:
             end = time.monotonic() + 20
-            calls = 0
 
             def work() -> int:
                 done = 0
                 while time.monotonic() < end:
                     assert client.chat(HELLO).data
                     done += 1
+                    time.sleep(0.2)  # enough to keep this machine busy, and not so much that answers outlast tokens
                 return done
 
             results = in_threads(64, work)
@@ -100,10 +100,10 @@ class TestA1OneRefreshForAll:
             calls = sum(result for result in results if isinstance(result, int))
             stats = requests.get(url.removesuffix("/v1") + "/sandbox/stats", timeout=10).json()
         assert not failed, failed[0]
-        assert calls >= 64
-        # A refresh that a busy machine lets wait for longer than the old token lives is followed by a login.
-        assert stats["refreshes"] <= 20 / 1.5 + 1
-        assert stats["logins"] <= 1 + 4
+        assert calls >= 64 * 5
+        # Each token is renewed ahead of its end once; only where that took too long, its end brings a login.
+        assert 3 <= stats["refreshes"] <= 20 / 1.5 + 1
+        assert stats["logins"] <= 1 + 20 / 2
 
     def test_a1_waiters_share_the_first_login(self) -> None:
         with Sandbox(login_delay=0.3) as sandbox, Client(sandbox.api_key, sandbox.url) as client:

@@ -231,6 +231,20 @@ def test_timeouts(server: Server) -> None:
     server.sandbox.fault(path=PATH, delay=5)
     with pytest.raises(Timeout):
         completion(MODEL, HELLO, timeout=0.2, max_retries=0)
+    server.sandbox.fault(path=PATH, delay=5)
+    with pytest.raises(Timeout) as caught:
+        completion(MODEL, HELLO, request_timeout=0.3, max_retries=1)
+    assert [attempt.status for attempt in caught.value.attempts] == [None, 409]  # the first still runs there
+
+
+def test_what_only_litellm_itself_understands_is_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    with Recorder() as recorder:
+        completion(MODEL, HELLO, drop_params=True, api_version="2", seed=3, base_url=f"{recorder.origin}/api/v1")
+        body = recorder.take()[-1].body
+    assert "seed" in str(body)
+    assert "drop_params" not in str(body)
+    assert "api_version" not in str(body)
+    assert sorted(message.split()[0] for message in caplog.messages) == ["api_version", "drop_params"]
 
 
 def test_one_option_has_one_value(server: Server) -> None:

@@ -545,11 +545,12 @@ def test_only_what_is_given_is_sent(style: Style) -> None:
 
 
 def test_default_headers_and_the_clients_key(style: Style) -> None:
-    headers = {"X-Custom-Header": "value"}
+    settings = {"default_headers": {"X-Custom-Header": "value"}, "organization": "org-1", "project": "proj-2"}
     with Recorder() as recorder:
-        with style.client(base_url=f"{recorder.origin}/api/v1", default_headers=headers, api_key="sk-mine") as client:
+        with style.client(base_url=f"{recorder.origin}/api/v1", api_key="sk-mine", **settings) as client:
             client.chat.completions.create(HELLO, MODEL)
         sent = recorder.take()
+    assert [sent[-1].headers[f"openai-{name}"] for name in ("organization", "project")] == ["org-1", "proj-2"]
     assert sent[-1].headers["x-custom-header"] == "value"
     assert sent[-1].headers["authorization"] == ("Bearer some-token" if style.hosted else "Bearer sk-mine")
 

@@ -198,6 +198,20 @@ class TestRetry:
         assert len(world.sent) == 2
         assert caught.value.outcome == "unknown"
 
+    def test_where_the_first_request_still_runs_it_is_its_own_failure_that_is_told(self) -> None:
+        world = World(late(), refused(409), refused(409), GOOD)
+        with pytest.raises(RequestTimeoutError) as caught:
+            world.run(chat())
+        assert keys(world) == ["id2"] * 3
+        assert caught.value.outcome == "unknown"
+        assert [attempt.status for attempt in caught.value.attempts] == [None, 409, 409]
+        world = World(late(), refused(409), GOOD)
+        assert world.run(chat()).body == {"data": "fine"}
+        world = World(*[refused(409)] * 3)
+        with pytest.raises(APIError) as refusal:
+            world.run(chat())
+        assert refusal.value.status_code == 409
+
     def test_images_are_not_repeated_unless_the_caller_opts_in(self) -> None:
         world = World(lost(), GOOD)
         with pytest.raises(NetworkError):
@@ -538,11 +552,14 @@ class TestOptions:
          {"timeout": float("inf")}, {"deadline": -0.1}, {"max_retries": -1}, {"max_retries": 1.5},
          {"max_retries": True},
          {"fallback_models": "a/b"}, {"fallback_models": [5]}, {"extra_body": [1]}, {"extra_headers": "x"},
-         {"retries": 1, "max_retries": 2}],
+         {"retries": 1, "max_retries": 2},
+         {"api_key": "sk-mine"}, {"base_url": "http://h"}, {"api_base": "http://h"}, {"extra_query": {"a": "b"}},
+         {"extra_body": {"stream": True}}],
     )  # fmt: skip
     def test_bad_ones_are_refused(self, bad: dict[str, Any]) -> None:
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValidationError) as caught:
             options.split(bad)
+        assert "sk-mine" not in str(caught.value)
 
     @pytest.mark.parametrize("bad", [object(), float("nan"), {1, 2}, b"bytes"])
     def test_what_has_no_json_form_is_refused_before_the_login(self, bad: Any) -> None:

@@ -81,6 +81,20 @@ def test_every_example_prints_what_is_shown(monkeypatch: pytest.MonkeyPatch, tmp
                 assert printed(block, names) == block.output, f"README.md, line {block.line}"
 
 
+def test_the_examples_pass_a_strict_type_checker(tmp_path: Path) -> None:
+    """Each example by itself, after those lines that all of them stand on."""
+    before = "from indoxrouter import Client\nclient = Client()\nmessages = [{'role': 'user', 'content': 'Hello'}]\n"
+    names = []
+    for block in PYTHON:
+        if not block.is_test_file:
+            names.append(f"line_{block.line}.py")
+            (tmp_path / names[-1]).write_text(before + block.code)
+    cache = str(ROOT / ".mypy_cache" / "readme")
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, *names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout
+
+
 def printed(block: Block, names: dict[str, Any]) -> str:
     padded = "\n" * (block.line - 1) + block.code  # so that a traceback names the README's own lines
     with contextlib.redirect_stdout(io.StringIO()) as output:
@@ -170,7 +184,7 @@ def test_the_options_are_those_of_a_call() -> None:
 
 def test_the_errors_are_those_of_the_tree() -> None:
     tree = (errors.__doc__ or "").split("\n\n", 1)[1].strip()
-    assert [block.code.strip() for block in BLOCKS if block.code.startswith("IndoxRouterError\n")] == [tree]
+    assert [block.code.strip() for block in BLOCKS if block.code.startswith("IndoxRouterError ")] == [tree]
     named = re.findall(r"\w+Error\b|\bTimeout\b", tree)
     assert [name for name in named if not (hasattr(indoxrouter, name) or hasattr(builtins, name))] == []
     assert set(quoted(column("attribute"))) == set(vars(IndoxRouterError()))

@@ -56,6 +56,16 @@ class TestG39WhereFilesGo:
         assert save("usage", PNG, overwrite=True) == Path("usage"), "what is there is what is meant"
         assert everything(tmp_path) == ["b.png", "s.l2", "usage"]
 
+    def test_g39_a_name_that_says_something_else_gets_a_word_in_the_log(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for name in ("a.png", "b.PNG", "c.dat", "d"):
+            save(tmp_path / name)
+        save(tmp_path / "e.jpeg", b"\xff\xd8\xff and more")
+        assert caplog.messages == []
+        save(tmp_path / "f.mp3")
+        assert caplog.messages == [f"{str(tmp_path / 'f.mp3')!r} holds png: its name says otherwise"]
+
     def test_g39_the_next_free_number_whatever_the_extension(self, tmp_path: Path) -> None:
         for name in ("image-1.png", "IMAGE-2.JPG", "image-4.txt", "image-x.png", "image-5", "speech-3.png"):
             (tmp_path / name).write_bytes(b"mine")

@@ -231,6 +231,7 @@ class TestC24Verdicts:
             assert stream.response().usage is not None
             assert stream.usage is not None
             assert stream.usage.tokens_total == 9
+            assert stream.cost is None
 
     def test_c24_but_not_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert policy.STREAM_TAIL == 5.0

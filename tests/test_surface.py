@@ -87,6 +87,7 @@ def test_the_names_are_pinned() -> None:
         *("completion", "acompletion", "text_completion", "embedding", "aembedding", "image_generation"),
         *("aimage_generation", "transcription", "speech", "batch_completion", "completion_cost"),
         *("enable_cache", "disable_cache"),
+        *("OpenAIError", "APIConnectionError", "APIStatusError", "UnprocessableEntityError"),
         *("IndoxRouterError", "ConfigurationError", "NetworkError", "RequestTimeoutError", "Timeout"),
         *(
             "APITimeoutError",
@@ -262,6 +263,9 @@ class TestSettings:
             Client()
         with pytest.raises(MissingKeyError, match=r"or in 'nope\.env' \(no such file\)"):
             Client(env_file="nope.env")
+        for bad in ({"verify": 3}, {"verify": None}, {"env_file": 3}):
+            with pytest.raises(ConfigurationError, match=next(iter(bad))):
+                Client("key", **bad)
         with pytest.raises(ConfigurationError, match="token_cache must name a file, not a folder"):
             Client("key", token_cache=tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")

@@ -111,13 +111,17 @@ class Attempts:
     def _with_retries(self, request: Request, key: str | None) -> Plan[Result]:
         body, headers = encoded(request, self._options.extra_body)
         retry, repeated = 0, False
+        unsure: IndoxRouterError | None = None
         while True:
             try:
                 answer = yield from self._attempt(request, body, {**headers, **_idempotency(key)})
             except IndoxRouterError as error:
                 wait = self._wait_before(retry, request, error, repeated)
+                if wait is None and unsure is not None and error.status_code == 409:
+                    raise unsure from None  # whose request still runs under the same key: nobody else's is in its way
                 if wait is None:
                     raise
+                unsure = error if error.outcome == "unknown" else unsure
                 repeated = self._count_repeat(request, error) or repeated
             else:
                 self._shared.bucket.give_back(self._drawn or 1)  # else an outage would leave it empty for good

@@ -37,6 +37,29 @@ mapping = _of("dict_type", "dictionary", lambda value: isinstance(value, dict))
 array = _of("list_type", "list", lambda value: isinstance(value, list))
 
 
+def between(low: float, high: float) -> Check:
+    def check(value: Any, loc: Location) -> Iterator[Problem]:
+        yield from number(value, loc)
+        if _is_number(value) and value < low:
+            yield loc, f"Input should be greater than or equal to {low}", "greater_than_equal"
+        if _is_number(value) and value > high:
+            yield loc, f"Input should be less than or equal to {high}", "less_than_equal"
+
+    return check
+
+
+temperature, top_p, penalty = between(0, 2), between(0, 1), between(-2, 2)
+
+
+def role(value: Any, loc: Location) -> Iterator[Problem]:
+    yield from string(value, loc)
+    if isinstance(value, str) and value not in _ROLES:
+        yield loc, f"Input should be {', '.join(map(repr, _ROLES[:-1]))} or {_ROLES[-1]!r}", "literal_error"
+
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
 def positive(value: Any, loc: Location) -> Iterator[Problem]:
     yield from integer(value, loc)
     if _is_integer(value) and value < 1:
@@ -67,7 +90,7 @@ def messages(value: Any, loc: Location) -> Iterator[Problem]:
         place = (*loc, index)
         yield from mapping(item, place)
         if isinstance(item, dict):
-            yield from fields(item, {"role": string}, {}, place)
+            yield from fields(item, {"role": role}, {}, place)
             yield from _content(item, (*place, "content"))
 
 
@@ -95,11 +118,11 @@ def fields(body: dict[str, Any], required: Checks, optional: Checks, loc: Locati
 
 _COMMON = {"byok_api_key": string, "additional_params": mapping}
 _SAMPLING = _COMMON | {
-    "temperature": number,
+    "temperature": temperature,
     "max_tokens": positive,
-    "top_p": number,
-    "frequency_penalty": number,
-    "presence_penalty": number,
+    "top_p": top_p,
+    "frequency_penalty": penalty,
+    "presence_penalty": penalty,
     "stream": boolean,
 }
 _IMAGE_TEXTS = """size quality style response_format aspect_ratio negative_prompt user background moderation

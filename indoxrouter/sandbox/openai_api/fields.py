@@ -13,10 +13,10 @@ def _prompts(value: Any, loc: Location) -> Iterator[Problem]:
 
 
 _SAMPLING = checks.PARAMS | {
-    "temperature": checks.number,
-    "top_p": checks.number,
-    "frequency_penalty": checks.number,
-    "presence_penalty": checks.number,
+    "temperature": checks.temperature,
+    "top_p": checks.top_p,
+    "frequency_penalty": checks.penalty,
+    "presence_penalty": checks.penalty,
     "stream": checks.boolean,
     "stream_options": checks.mapping,
 }
