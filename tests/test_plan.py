@@ -14,6 +14,7 @@ from indoxrouter import (
     AuthenticationError,
     DeadlineExceededError,
     IndoxRouterError,
+    InvalidParametersError,
     NetworkError,
     RateLimitError,
     RequestTimeoutError,
@@ -570,6 +571,24 @@ class TestOptions:
         with pytest.raises(ValidationError, match="JSON"):
             world.run(request)
         assert world.stale == []
+
+    @pytest.mark.parametrize("bad", [{"caching": True}, {"mock_response": 5}])
+    def test_what_is_refused_here_was_not_sent_and_has_no_id(self, bad: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError) as caught:
+            World().run(chat(), **bad)
+        assert (caught.value.outcome, caught.value.request_id) == ("not_sent", None)
+
+    @pytest.mark.parametrize("depth", [100, 900])
+    def test_deep_input_meets_an_error_like_any_other(self, depth: int) -> None:
+        deep: Any = "the words"
+        for _ in range(depth):
+            deep = {"a": [deep]} if depth < 500 else {"a": deep}
+        request = hosted.chat(
+            HELLO, model="a/b", temperature=None, max_tokens=None, stream=False, params={"tools": [deep]}
+        )
+        with pytest.raises(InvalidParametersError) as caught:
+            World(refused(400, {"detail": "not the words"})).run(request)
+        assert "words" not in str(caught.value)
 
     def test_nothing_to_ask(self) -> None:
         requests: Sequence[Request] = ()

@@ -12,6 +12,7 @@ from raw_server import Action, RawServer, Seen, answer, ok
 
 from indoxrouter import (
     APIError,
+    AuthenticationError,
     DeadlineExceededError,
     RequestError,
     ServiceUnavailableError,
@@ -219,6 +220,12 @@ class TestWaiting:
             with Client(KEY, server.url) as client, pytest.raises(APIError, match="no such job") as caught:
                 client.wait_for_video_job("j/1", poll=0.05)
         assert caught.value.status_code == 404
+
+    def test_so_does_a_key_that_is_refused(self) -> None:
+        with RawServer(lambda _: [answer(401, {"detail": "revoked"})], logins=False) as server:
+            with Client(KEY, server.url) as client, pytest.raises(AuthenticationError, match="revoked") as caught:
+                client.wait_for_video_job("j/1", poll=0.05)
+        assert (caught.value.outcome, len(server.requests)) == ("not_sent", 1)
 
     def test_what_on_update_raises_reaches_the_caller(self) -> None:
         def stop(_: VideoJob) -> None:

@@ -79,7 +79,10 @@ class Attempts:
         assembly.attempts = self.trail
 
     def signed(self, error: IndoxRouterError) -> IndoxRouterError:
-        """The error with what every error of this call carries."""
+        """The error with what every error of this call carries; one found before sending has no id."""
+        if error.outcome is None and not self._attempts:
+            error.outcome = "not_sent"
+            return error
         error.client_request_id = self.id
         if error.outcome != "done":
             known = [error.outcome or "unknown", *(attempt.outcome for attempt in self._attempts)]

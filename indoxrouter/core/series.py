@@ -109,7 +109,7 @@ class UntilEnded:
             except IndoxRouterError as error:
                 failed += 1
                 final = error.code in FINAL_CODES or isinstance(error, DeadlineExceededError)
-                passing = error.retryable or error.outcome == "not_sent"
+                passing = error.retryable or (error.outcome == "not_sent" and isinstance(error, NetworkError))
                 if failed == LOOKS or final or not passing or (last is not None and clock.now() >= last):
                     raise
                 yield from self._pause(last, clock)

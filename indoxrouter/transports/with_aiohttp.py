@@ -100,6 +100,8 @@ class AsyncTransport:
     async def next(self, reply: Reply, until: float) -> bytes:
         """The next bytes of the body, undecoded; b"" at its end."""
         source: _Source = reply.source
+        if time.monotonic() >= until and not source.held.closed:
+            raise self._route.late(True)  # where there is always something to read, nothing waits, and nothing is late
         try:
             async with source.held.waiting(until - time.monotonic()):
                 data = await source.response.content.readany()
@@ -107,7 +109,7 @@ class AsyncTransport:
             if not source.held.closed:
                 if isinstance(error, RuntimeError):
                     raise
-                if arrived := _arrived(source.response.content):
+                if not isinstance(error, TimeoutError) and (arrived := _arrived(source.response.content)):
                     return arrived
             failure = _failure(error, True, self._route)
         else:

@@ -129,15 +129,16 @@ def _is_object(content: bytes) -> bool:
 
 def texts_in(value: Any) -> list[str]:
     """Every text but names and settings, of which an error may speak."""
-    match value:
-        case str():
-            return [value]
-        case Mapping():
-            return [text for name, item in value.items() if name not in _NOT_WORDS for text in texts_in(item)]
-        case list() | tuple():
-            return [text for item in value for text in texts_in(item)]
-        case _:
-            return []
+    found, left = [], [value]
+    while left:  # no recursion: JSON may be nested deeper than that can go
+        match left.pop():
+            case str() as text:
+                found.append(text)
+            case Mapping() as names:
+                left.extend(item for name, item in names.items() if name not in _NOT_WORDS)
+            case list() | tuple() as items:
+                left.extend(items)
+    return found
 
 
 _NOT_WORDS = frozenset({

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import time
 import tracemalloc
 import zlib
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from clients import Client
-from raw_server import FIN, RawServer, answer, head
+from raw_server import FIN, RawServer, answer, chunked, head, piece
 
 from indoxrouter import APIError, DeadlineExceededError, NetworkError, StreamError
 from indoxrouter.core import policy
@@ -93,6 +94,31 @@ def test_b18_a_deadline_ends_the_reading_of_events_that_say_nothing(part: bytes,
         with pytest.raises(DeadlineExceededError):
             list(client.chat(HELLO, stream=True, deadline=1.0))
         assert time.monotonic() - began < 1.0 + 0.5
+
+
+FLOOD = b"1\r\n \r\n" * 40_000
+"""Chunks that say nothing: there is always another to read."""
+
+
+def test_b18_a_deadline_ends_an_answer_that_never_stops_coming() -> None:
+    begin = head(200, Content_Type="application/json", Transfer_Encoding="chunked")
+    with RawServer(lambda _: itertools.chain([begin], itertools.repeat(FLOOD))) as server:
+        with Client("key", server.url, auth="key", max_retries=0) as client:
+            began = time.monotonic()
+            with pytest.raises(DeadlineExceededError):
+                client.chat(HELLO, deadline=1.0)
+            assert time.monotonic() - began < 1.0 + 0.5
+
+
+def test_b18_what_never_stops_coming_after_the_end_of_a_stream_is_left() -> None:
+    begin = head(200, Content_Type="text/event-stream", Transfer_Encoding="chunked")
+    end = chunked(piece("Hello", "stop"), b"data: [DONE]\n\n", last=False)
+    with RawServer(lambda _: itertools.chain([begin, end], itertools.repeat(FLOOD))) as server:
+        with Client("key", server.url, auth="key") as client:
+            stream = client.chat(HELLO, stream=True)
+            began = time.monotonic()
+            assert stream.response().data == "Hello"
+            assert time.monotonic() - began < policy.DRAIN + 0.5
 
 
 @pytest.mark.parametrize("stream", [False, True])
