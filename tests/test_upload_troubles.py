@@ -226,6 +226,27 @@ class TestLimits:
         assert ticks >= 10
 
     @pytest.mark.kinds("async")
+    def test_silent_pipes_hold_up_nobody_else(self) -> None:
+        """However many: neither other uploads nor what the event loop's own threads do, as looking up a name."""
+
+        async def work(url: str, files: list[Any]) -> str | None:
+            async with (
+                AsyncClient(KEY, url) as client,
+                AsyncClient(KEY, url.replace("127.0.0.1", "localhost")) as named,
+            ):
+                calls = [asyncio.create_task(client.transcribe(file, MODEL)) for file in files]
+                await asyncio.sleep(0.5)
+                said = await named.transcribe(b"RIFF", MODEL, deadline=10)
+                for call in calls:
+                    call.cancel()
+                await asyncio.gather(*calls, return_exceptions=True)
+            return said.text
+
+        with UploadServer(accepting) as server, contextlib.ExitStack() as stack:
+            files = [stack.enter_context(piped(b"", close=False)) for _ in range(min(32, (os.cpu_count() or 1) + 4))]
+            assert asyncio.run(work(server.url, files)) == "said"
+
+    @pytest.mark.kinds("async")
     def test_nobody_waits_for_a_pipe_whose_upload_was_cancelled(self) -> None:
         """Nor does the event loop, which ends with its threads."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any, NoReturn
 
 import aiohttp
@@ -18,8 +20,9 @@ class Body(aiohttp.Payload):
     reading takes what is left in the buffer.
     """
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, outgoing: Outgoing, readers: Executor) -> None:
         super().__init__(outgoing)
+        self._readers = readers
         self._size = outgoing.size
         self._outgoing = outgoing
         self._transport: asyncio.Transport | None = None
@@ -31,10 +34,13 @@ class Body(aiohttp.Payload):
     async def write(self, writer: Any) -> None:
         self._transport = writer.transport
         pieces = iter(self._outgoing)
-        while piece := await asyncio.to_thread(next, pieces, b"") if self._outgoing.waits else next(pieces, b""):
+        while piece := await self._read(pieces) if self._outgoing.waits else next(pieces, b""):
             await writer.write(piece)
             if self._outgoing.complete:  # else asking for more would hold the connection a little longer
                 break
+
+    async def _read(self, pieces: Iterator[bytes]) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, next, pieces, b"")
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> NoReturn:
         del encoding, errors

@@ -7,6 +7,7 @@ import contextlib
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,8 @@ class LoopSession:
 
     def __init__(self, settings: Settings, verify: ssl.SSLContext | bool) -> None:
         self.session = _new_session(settings, verify)
+        self.readers = ThreadPoolExecutor(settings.max_connections, "indoxrouter-upload")
+        """A thread for every upload that there can be: pipes that are silent keep nobody else waiting."""
         self.closed = False
         self._keeper = _kept_open(self.session)
         self._waits: set[asyncio.Timeout] = set()
@@ -45,6 +48,7 @@ class LoopSession:
         for wait in [wait for wait in self._waits if not wait.expired()]:
             wait.reschedule(asyncio.get_running_loop().time())
         await self._keeper.aclose()
+        self.readers.shutdown(wait=False)
 
     def end(self) -> None:
         """Close it, and wait for nothing."""

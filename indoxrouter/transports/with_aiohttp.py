@@ -51,7 +51,7 @@ class AsyncTransport:
         body: Body | None = None
         try:
             await _opened(outgoing, held, until)
-            body = Body(outgoing)
+            body = Body(outgoing, held.readers)
             return await self._send(held, request, body, until, connect)
         except BaseException as error:
             outgoing.close() if body is None else body.abort()
@@ -179,7 +179,7 @@ def _was_sent(sending: Sending | None) -> bool:
 async def _opened(outgoing: Outgoing, held: LoopSession, until: float) -> None:
     try:
         async with held.waiting(until - time.monotonic()):
-            await asyncio.to_thread(outgoing.open)
+            await asyncio.get_running_loop().run_in_executor(held.readers, outgoing.open)
     except TimeoutError:
         pass
     else:
