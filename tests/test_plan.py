@@ -490,6 +490,10 @@ class TestLimits:
         assert [send.until - 1000 for send in world.limits] == [10, 10]
         assert world.limits[1].connect == pytest.approx(7.5)
 
+    def test_a_timeout_says_how_long_was_waited(self) -> None:
+        with pytest.raises(RequestTimeoutError, match=r"no answer in time \(2\.5 s\)"):
+            World(late(), max_retries=0).run(chat(), timeout=2.5)
+
     def test_a_timeout_at_the_deadline_is_the_deadlines(self) -> None:
         world = World(late())
         with pytest.raises(DeadlineExceededError) as caught:

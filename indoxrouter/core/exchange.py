@@ -31,13 +31,15 @@ class Limits(NamedTuple):
     deadline: float | None
     connecting_is_shorter: bool = False
     """Whether connecting has less time than the attempt."""
+    seconds: float | None = None
+    """What `until` is so many seconds after, where the deadline leaves them."""
 
     @classmethod
     def of(cls, now: float, seconds: float, connect: float, deadline: float | None) -> Limits:
         """From now on: so many seconds, and so many of them to connect, as far as the deadline leaves them."""
         until = now + seconds if deadline is None else min(now + seconds, deadline)
         left = max(until - now, 0.001)
-        return cls(until, min(connect, left), deadline, connect < left)
+        return cls(until, min(connect, left), deadline, connect < left, seconds)
 
     def explain(self, error: IndoxRouterError, target: str) -> IndoxRouterError:
         """Say where it happened, and whether it was the call's own deadline that passed."""
@@ -51,6 +53,9 @@ class Limits(NamedTuple):
             late = DeadlineExceededError(f"{target}: the deadline of the call passed")
             late.outcome = error.outcome
             return late
+        if isinstance(error, RequestTimeoutError) and error.outcome == "unknown" and self.seconds is not None:
+            error.message += f" ({self.seconds:g} s)"
+            error.args = (error.message,)
         return error
 
 

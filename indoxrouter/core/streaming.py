@@ -123,7 +123,7 @@ class Feed:
             self._body = self._body or Body(self.reply, _UNLIMITED)
             while not self._events and self._broken is None:
                 if self._clock.now() > limits.until:  # no read would say so while there is something to unpack
-                    raise RequestTimeoutError("no event came in time", code="timeout", outcome="unknown")
+                    raise RequestTimeoutError("no event in time", code="timeout", outcome="unknown")
                 data = yield from self._body.more(limits.until)
                 if not data:
                     self._ended = True
@@ -156,4 +156,5 @@ class Feed:
             return
 
     def _limits(self, until: float) -> Limits:
-        return Limits(until if self._deadline is None else min(until, self._deadline), 0.0, self._deadline)
+        soonest = until if self._deadline is None else min(until, self._deadline)
+        return Limits(soonest, 0.0, self._deadline, seconds=self._idle)
