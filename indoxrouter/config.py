@@ -142,7 +142,7 @@ def resolve(
     token_cache: str | os.PathLike[str] | None = None,
 ) -> Settings:
     """Settings from arguments, then the environment, then `env_file`; nothing is written to either."""
-    if dialect not in VARIABLES:
+    if not isinstance(dialect, str) or dialect not in VARIABLES:
         raise ConfigurationError(f"dialect must be 'indox' or 'openai', not {dialect!r}")
     if auth not in (None, "login", "key") or (auth == "login" and dialect == "openai"):
         raise ConfigurationError(f"auth must be 'login' (of the hosted router alone) or 'key', not {auth!r}")

@@ -44,7 +44,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A module that names KINDS runs all its tests that use a client with each of these."""
     marks = list(metafunc.definition.iter_markers("kinds"))
     kinds = marks[0].args if marks else getattr(metafunc.module, "KINDS", None)
-    uses_one = {"Client", "serving", "streaming"} & set(names_in(metafunc.function.__code__))
+    makers = {"Client", "serving", "streaming", "two_clients"}
+    uses_one = makers & set(names_in(metafunc.function.__code__))
     if kinds and (uses_one or {"client", "old"} & set(metafunc.fixturenames)):
         metafunc.parametrize("client_kind", [KINDS[name] for name in kinds], ids=kinds, indirect=True)
 

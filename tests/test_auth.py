@@ -362,6 +362,14 @@ class TestA6LoginAnswers:
         with RawServer(script, logins=False) as server, Client(KEY, server.url) as client:
             assert client.chat(HELLO).data == "fine"
 
+    def test_a6_retries_of_logins_come_from_the_clients_bucket(self) -> None:
+        busy = answer(503, {"detail": "down"}, retry_after_ms="1")
+        with RawServer(lambda _: [busy], logins=False) as server, Client(KEY, server.url, max_retries=2) as client:
+            for _ in range(60):
+                with pytest.raises(ServiceUnavailableError):
+                    client.chat(HELLO)
+            assert len(server.requests) == 60 + 100
+
     def test_a6_5xx_without_a_token_is_the_servers_error(self) -> None:
         with RawServer(lambda _: [answer(503, {"detail": "down"})], logins=False) as server:
             with Client(KEY, server.url, max_retries=0) as client, pytest.raises(ServiceUnavailableError):

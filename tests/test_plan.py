@@ -576,7 +576,7 @@ class TestOptions:
             world.run(request)
         assert world.stale == []
 
-    @pytest.mark.parametrize("bad", [{"caching": True}, {"mock_response": 5}])
+    @pytest.mark.parametrize("bad", [{"caching": True}, {"mock_response": 5}, {"mock_response": {1: 2}}])
     def test_what_is_refused_here_was_not_sent_and_has_no_id(self, bad: dict[str, Any]) -> None:
         with pytest.raises(ValidationError) as caught:
             World().run(chat(), **bad)

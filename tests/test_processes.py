@@ -19,7 +19,8 @@ from clients import Client
 from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, event, ok
 
 import indoxrouter
-from indoxrouter import AuthenticationError, OpenAI, StreamError
+from indoxrouter import AuthenticationError, NetworkError, OpenAI, StreamError
+from indoxrouter.core.login import AccessToken, Flight, Lead
 from indoxrouter.forking import renew_in_children
 from indoxrouter.sandbox import Sandbox
 
@@ -124,6 +125,62 @@ class TestFork:
             time.sleep(0.15)
             in_child(lambda: client.completion("child"))
             first.join()
+
+    @pytest.mark.kinds("sync")
+    def test_19_nor_does_an_async_client(self) -> None:
+        """The login of the parent's event loop lands in the parent alone."""
+
+        def script(seen: Seen) -> Any:
+            if "/auth/" in seen.path:
+                time.sleep(0.4)
+                return [ok({"access_token": f"token-{seen.number}"})]
+            return [ok({"data": "fine"})]
+
+        with RawServer(script, logins=False) as server:
+            client = indoxrouter.AsyncClient(KEY, server.url, deadline=5)
+            first = threading.Thread(target=lambda: asyncio.run(once("parent")))
+
+            async def once(prompt: str) -> None:
+                assert (await client.completion(prompt)).data == "fine"
+                await client.close()
+
+            first.start()
+            time.sleep(0.15)
+            in_child(lambda: asyncio.run(once("child")))
+            first.join()
+            assert sum("/auth/" in seen.path for seen in server.requests) == 2
+
+    @pytest.mark.kinds("sync")
+    @pytest.mark.parametrize("kind", [indoxrouter.Client, indoxrouter.AsyncClient])
+    def test_19_locks_that_are_held_at_the_fork_are_the_parents(self, kind: Any) -> None:
+        """By threads that the child does not have."""
+        client = kind(KEY, "http://127.0.0.1:9/v1")
+        login, bucket = client._driver.shared.login, client._driver.shared.bucket
+
+        def work() -> None:
+            assert isinstance(login.ask(None, 0.0, Flight()), Lead)
+            assert bucket.draw(NetworkError())
+
+        with login._lock, bucket._lock:
+            in_child(work, seconds=5)
+
+    @pytest.mark.kinds("sync")
+    @pytest.mark.parametrize("kind", [indoxrouter.Client, indoxrouter.AsyncClient])
+    def test_19_the_parents_refresh_cookie_is_the_parents_to_send(self, kind: Any) -> None:
+        client = kind(KEY, "http://127.0.0.1:9/v1")
+        login, flight = client._driver.shared.login, Flight()
+        login.ask(None, 0.0, flight)
+        login.landed(flight, AccessToken("t", "http://127.0.0.1:9/v1", 0.0, 100.0, {"refresh_token": "r"}))
+
+        def work() -> None:
+            child = Flight()
+            assert isinstance(login.ask(None, 101.0, child), Lead)
+            assert child.refresh_with is None
+
+        in_child(work)
+        parent = Flight()
+        assert isinstance(login.ask(None, 101.0, parent), Lead)
+        assert parent.refresh_with is not None
 
     @pytest.mark.kinds("sync")
     def test_19_a_stream_stays_with_its_parent(self) -> None:

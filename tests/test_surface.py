@@ -263,9 +263,10 @@ class TestSettings:
             Client()
         with pytest.raises(MissingKeyError, match=r"or in 'nope\.env' \(no such file\)"):
             Client(env_file="nope.env")
-        for bad in ({"verify": 3}, {"verify": None}, {"env_file": 3}):
-            with pytest.raises(ConfigurationError, match=next(iter(bad))):
-                Client("key", **bad)
+        bad: Any
+        for name, bad in (("verify", 3), ("verify", None), ("env_file", 3), ("dialect", [])):
+            with pytest.raises(ConfigurationError, match=name):
+                Client("key", **{name: bad})
         with pytest.raises(ConfigurationError, match="token_cache must name a file, not a folder"):
             Client("key", token_cache=tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")

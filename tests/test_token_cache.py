@@ -68,7 +68,11 @@ def test_eight_processes_started_together_log_in_once(path: Path, asynchronous: 
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
         for worker in workers:
-            worker.communicate("go\n", timeout=60)
+            assert worker.stdin is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        for worker in workers:
+            worker.communicate(timeout=60)
         assert [worker.returncode for worker in workers] == [0] * 8
         assert sandbox.stats()["logins"] == 1
         assert sandbox.api_key not in path.read_text()

@@ -440,6 +440,7 @@ class TestB21IdleConnections:
             assert server.connections == 1
 
     def test_b21_one_that_idled_too_long_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert transports.IDLE_LIMIT == 30.0
         monkeypatch.setattr(transports, "IDLE_LIMIT", 0.2)
         with serving(ok(chat_body())) as (server, client):
             client.chat(HELLO)

@@ -65,6 +65,7 @@ def message_problems(messages: Any) -> list[str]:
 
 def diagnose(endpoint: str, data: Any) -> dict[str, Any]:
     """What would be wrong with a body for an endpoint; nothing is sent."""
+    check_text("endpoint", endpoint)
     if not isinstance(data, Mapping):
         issues = [f"the body must be a mapping, not {type(data).__name__}"]
         return {"endpoint": endpoint, "issues": issues, "warnings": [], "is_valid": False, "data": data}

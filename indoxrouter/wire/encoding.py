@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from indoxrouter.errors import NetworkError
 
 ACCEPTED = "gzip, deflate"
+_OTHERS = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
 _PIECE = 2**14
 """Decoded bytes that are handed out at a time: between two of them, whoever reads looks at the clock."""
 _SPARE = 2**20
@@ -20,9 +21,9 @@ class Decoder:
     def __init__(self, content_encoding: str | None, cap: int) -> None:
         name = (content_encoding or "identity").strip().lower()
         if name not in ("identity", "gzip", "x-gzip", "deflate"):
-            raise NetworkError(
-                f"the answer is encoded in a way not asked for: {name[:40]!r}", code="encoding", outcome="unknown"
-            )
+            told = f": {name!r}" if name in _OTHERS else ""  # what else stands there may be anything
+            message = f"the answer is encoded in a way not asked for{told}"
+            raise NetworkError(message, code="encoding", outcome="unknown")
         self._name = name
         self._zlib: zlib._Decompress | None = None
         self._cap = cap

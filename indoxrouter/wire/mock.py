@@ -17,7 +17,7 @@ def answer(given: Any, request: Request, client_request_id: str) -> Result:
 
 
 def _body(given: Any, request: Request) -> Any:
-    if isinstance(given, Mapping):
+    if isinstance(given, Mapping) and all(isinstance(name, str) for name in given):
         return dict(given)
     if request.kind in ("chat", "completion") and isinstance(given, str):
         message = {"role": "assistant", "content": given}

@@ -24,6 +24,7 @@ from indoxrouter import (
     RequestTimeoutError,
     ServiceUnavailableError,
 )
+from indoxrouter.core import policy
 
 from . import counts
 from .cells import at_once, settled
@@ -313,6 +314,24 @@ def test_b18_a_slow_proxy_before_a_handshake_that_stalls(world: World, pulse: Pu
     with Proxy(at_once=DEADLINE * 0.9) as proxy:
         address = world.servers[False].door(lambda _: HOLD).removeprefix("http://")
         prove(list(nobody_there(world, Route(True, True), lambda: address, auth="key", proxy=proxy.url)), pulse)
+
+
+def test_b18_all_of_connecting_has_one_limit(world: World, pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing else limits it: neither a timeout nor a deadline."""
+    monkeypatch.setattr(policy, "CONNECT", DEADLINE)
+    with Proxy(at_once=DEADLINE * 0.9) as proxy:
+        address = world.servers[False].door(lambda _: HOLD).removeprefix("http://")
+        settings = {**world.settings(Route(True, True)), "proxy": proxy.url, "deadline": None, "max_retries": 0}
+        prove(
+            [
+                Attempted(
+                    "connecting", f"https://{address}/v1", {**settings, "auth": "key"}, "chat", {},
+                    RequestTimeoutError, "not_sent", DEADLINE - EARLY, DEADLINE, asynchronous,
+                )
+                for asynchronous in (False, True)
+            ],
+            pulse,
+        )  # fmt: skip
 
 
 def test_b18_a_proxy_that_drips_the_handshake_within_its_tls(world: World, pulse: Pulse) -> None:

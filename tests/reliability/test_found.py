@@ -89,6 +89,11 @@ class TestC26LinearTime:
         yield
         assert time.process_time() - began < self.BOUND
 
+    def test_c26_an_event_in_many_pieces(self) -> None:
+        framer, piece = Framer(), b"x" * 100
+        assert not [found for _ in range(160_000) for found in framer.feed(piece)]
+        assert list(framer.feed(b"\n\ndata: next\n\n")) == ["next"]
+
     def test_c26_arguments_in_many_pieces(self) -> None:
         call = {"index": 0, "function": {"arguments": "x" * 200}}
         (found,) = assembled(*[delta_of(tool_calls=[call])] * 60_000).tool_calls or []
