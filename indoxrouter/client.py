@@ -80,7 +80,7 @@ class Client(Portable, Account):
         max_retries: further tries of each model; unset: 2. fallback_models: asked in turn after it.
         default_model: for chat and completion. default_headers: go with every request.
         deadline: seconds for a whole call: login, retries, waits, fallbacks, streaming.
-        max_connections: how many are kept open for the next calls.
+        max_connections: how many are kept open for the next calls; AsyncClient has no more at once.
         proxy: its URL; unset: the environment's, except for loopback. verify: False, or a CA file.
         allow_insecure: permits plain http to another host than this one.
         cache: a dict, a diskcache.Cache …: identical requests are answered from it.
