@@ -1,7 +1,7 @@
 """What is added below http.client: limits that hold for dripped bytes, and whole heads only.
 
 Every read from a socket first sets the time that is left, so no watchdog is needed. A head that was
-cut is not taken for an answer, nor is an informational one.
+cut is not taken for an answer, nor is an informational one, nor one that http.client would read in part.
 """
 
 from __future__ import annotations
@@ -9,12 +9,27 @@ from __future__ import annotations
 import http.client
 import io
 import math
+import re
 import socket
 import ssl
 import time
 from contextvars import ContextVar
 from typing import Any
 
+from indoxrouter.transports import framing
+
+_HEADS = re.compile(
+    rb"""(?:
+        HTTP/[^\r\n\0]*\r?\n
+        (?:
+            [!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r?\n
+            (?:[ \t][^\r\n\0]*\r?\n)*  # more of the value
+        )*
+        \r?\n
+    )+""",
+    re.VERBOSE,
+)
+"""As RFC 9112 has them. Of others, http.client takes what stands before a bad line, and urllib3 logs the rest."""
 UNTIL: ContextVar[float] = ContextVar("until")
 """The monotonic time at which the request that is being sent must have its head."""
 
@@ -52,14 +67,23 @@ class Reader(io.RawIOBase):
         super().close()
 
 
+class MalformedHead(http.client.HTTPException):
+    """Holds nothing of the head, which may hold what is secret."""
+
+
 class _Lines(io.BufferedReader):
     """Lines that the end of the connection cut are no lines: "0" may be the beginning of a chunk's size."""
+
+    kept: list[bytes] | None = None
+    """Those of the head, as long as it is read."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(size)
         reader: Any = self.raw
         if reader.ended and line and not line.endswith(b"\n"):
             raise http.client.IncompleteRead(line)
+        if self.kept is not None:
+            self.kept.append(line)
         return line
 
 
@@ -75,13 +99,23 @@ class Head(http.client.HTTPResponse):
         """Whether it came before the request was sent whole: what would follow on the connection is not known."""
 
     def begin(self) -> None:
-        super().begin()
+        self._begin()
         while 100 <= self.status < 200:  # 103 and its like, which http.client takes for the answer
             self.headers = self.msg = None  # type: ignore[assignment] # begin() reads a head only where there is none
-            super().begin()
+            self._begin()
+        self.will_close = self.will_close or self.early
+
+    def _begin(self) -> None:
+        lines: Any = self.fp
+        kept: list[bytes] = []
+        lines.kept = kept
+        super().begin()
+        lines.kept = None
         if self.reader.ended:
             raise http.client.IncompleteRead(b"")
-        self.will_close = self.will_close or self.early
+        told = (self.headers.get_all(name, []) for name in ("Transfer-Encoding", "Content-Length"))
+        if not _HEADS.fullmatch(b"".join(kept)) or not framing.is_clear(*told):
+            raise MalformedHead
 
 
 class OuterTLS(ssl.SSLSocket):

@@ -20,6 +20,7 @@ from indoxrouter.errors import NetworkError, RequestTimeoutError
 from indoxrouter.transports.aiohttp_body import Body
 from indoxrouter.transports.aiohttp_session import LoopSession, Response, Sending, proxy_headers, ssl_context
 from indoxrouter.transports.failures import NO_TLS, Route
+from indoxrouter.transports.framing import MALFORMED, is_clear
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Source, Upload
 
@@ -91,7 +92,11 @@ class AsyncTransport:
             assert isinstance(response, Response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             source = _Source(held, response, body if isinstance(body, Body) else None)
-            return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
+            told = (response.headers.getall(name, []) for name in ("Transfer-Encoding", "Content-Length"))
+            if is_clear(*told):
+                return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
+            source.close()
+            failure = self._route.broken(True, MALFORMED)
         finally:
             if sending is not None:
                 sending.over()
@@ -210,4 +215,8 @@ def _failure(error: BaseException, sent: bool, route: Route) -> NetworkError:
     return route.broken(sent, reason or _REASONS.get(type(told).__name__, type(told).__name__))
 
 
-_REASONS = {"ClientPayloadError": "it ended early", "ServerDisconnectedError": "closed by the server"}
+_REASONS = {
+    "ClientPayloadError": "it ended early",
+    "ClientResponseError": MALFORMED,
+    "ServerDisconnectedError": "closed by the server",
+}

@@ -22,6 +22,7 @@ from indoxrouter import transports
 from indoxrouter.config import Settings
 from indoxrouter.errors import IndoxRouterError, NetworkError
 from indoxrouter.transports.failures import NO_TLS, Route
+from indoxrouter.transports.framing import MALFORMED
 from indoxrouter.transports.reading import UNTIL, Reader
 from indoxrouter.transports.timed import CONNECTIONS, QUERY, Connections, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
@@ -138,7 +139,11 @@ class _Source:
         self.reader: Reader | None = raw.connection.reader if raw.connection is not None else None
 
 
-_REASONS = {"IncompleteRead": "it ended early", "RemoteDisconnected": "closed by the server"}
+_REASONS = {
+    "IncompleteRead": "it ended early",
+    "RemoteDisconnected": "closed by the server",
+    "MalformedHead": MALFORMED,
+}
 
 
 def _before_sending(error: BaseException) -> bool:
