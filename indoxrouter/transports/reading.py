@@ -42,6 +42,13 @@ def left(until: float) -> float:
     return seconds
 
 
+def holds_more(sock: Any) -> bool:
+    """Whether TLS has taken bytes off the socket that nobody has read, which makes it readable to nobody."""
+    inner = getattr(sock, "sslobj", sock)  # TLS within a proxy's TLS has what it has yet to decrypt, too
+    left = isinstance(inner, ssl.SSLSocket | ssl.SSLObject) and inner.pending() > 0
+    return left or (inner is not sock and (sock.incoming.pending > 0 or holds_more(sock.socket)))
+
+
 class Reader(io.RawIOBase):
     """Reads a socket until a moment on the monotonic clock, whatever trickles in meanwhile."""
 

@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.wait import wait_for_read, wait_for_socket
 
 from indoxrouter import transports
-from indoxrouter.transports.reading import UNTIL, Head, OuterTLS, Reader, left
+from indoxrouter.transports.reading import UNTIL, Head, OuterTLS, Reader, holds_more, left
 
 CONNECTIONS: ContextVar[Connections] = ContextVar("connections")
 """Where the connections that are made for it are noted."""
@@ -159,9 +159,11 @@ class Timed:
                     socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
 
     @property
-    def is_connected(self) -> bool:
+    def is_connected(self: Any) -> bool:
         idle = self.reader is not None and time.monotonic() - self.reader.last > transports.IDLE_LIMIT
-        return not idle and super().is_connected  # type: ignore[misc] # urllib3's, by the classes below
+        connected: bool = super().is_connected  # type: ignore[misc] # urllib3's, by the classes below
+        # What is there already is nobody's answer; urllib3 looks for it at the socket alone.
+        return connected and not idle and not holds_more(self.sock)
 
 
 def _send_unless_answered(sock: socket.socket, data: memoryview) -> None:
