@@ -6,6 +6,7 @@ cut is not taken for an answer, nor is an informational one, nor one that http.c
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import math
@@ -40,6 +41,13 @@ def left(until: float) -> float:
     if seconds <= 0:
         raise TimeoutError("timed out")
     return seconds
+
+
+def interrupt(sock: Any) -> None:
+    """End what waits for the socket in other threads."""
+    with contextlib.suppress(OSError):  # it has come to its end by itself
+        # Not SSLSocket's own, which would let the other thread read on without decrypting.
+        socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
 
 
 def holds_more(sock: Any) -> bool:

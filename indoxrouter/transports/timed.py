@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import http.client
 import queue
@@ -22,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.wait import wait_for_read, wait_for_socket
 
 from indoxrouter import transports
-from indoxrouter.transports.reading import UNTIL, Head, OuterTLS, Reader, holds_more, left
+from indoxrouter.transports.reading import UNTIL, Head, OuterTLS, Reader, holds_more, interrupt, left
 
 CONNECTIONS: ContextVar[Connections] = ContextVar("connections")
 """Where the connections that are made for it are noted."""
@@ -153,10 +152,8 @@ class Timed:
     def interrupt(self: Any) -> None:
         """End what waits for it in other threads; an answer that ends with the connection has taken the socket over."""
         for sock in (self.handle, self.sock, self.reader and self.reader.sock):
-            with contextlib.suppress(OSError):  # it has come to its end by itself
-                if sock is not None:
-                    # Not SSLSocket's own, which would let the other thread read on without decrypting.
-                    socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
+            if sock is not None:
+                interrupt(sock)
 
     @property
     def is_connected(self: Any) -> bool:

@@ -6,7 +6,6 @@ redirect to follow and no environment to read.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import re
 import ssl
@@ -23,7 +22,7 @@ from indoxrouter.config import Settings
 from indoxrouter.errors import IndoxRouterError, NetworkError
 from indoxrouter.transports.failures import NO_TLS, Route
 from indoxrouter.transports.framing import MALFORMED
-from indoxrouter.transports.reading import UNTIL, Reader
+from indoxrouter.transports.reading import UNTIL, Reader, interrupt
 from indoxrouter.transports.timed import CONNECTIONS, QUERY, Connections, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
@@ -117,8 +116,9 @@ class Transport:
 
     def abort(self, reply: Reply) -> None:
         """Let a read that is waiting in another thread come to its end."""
-        with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has come to its end by itself
-            reply.source.raw.shutdown()
+        source: _Source = reply.source
+        if source.reader is not None and source.raw.connection is not None:  # it serves no other yet
+            interrupt(source.reader.sock)
 
     def close(self) -> None:
         """End what waits in other threads, too; requests that are sent from now on get connections of their own."""

@@ -1,26 +1,29 @@
-"""What TLS has read ahead of its readers: with a server's TLS, and with that within a proxy's."""
+"""What TLS has read ahead of its readers, and what ends them: with a server's TLS, and with that within a proxy's."""
 
 from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from clients import Client
-from raw_server import Action, ok
+from raw_server import HOLD, STREAM_HEAD, Action, ok, piece
 
 from .certificates import Certificates
 from .exchange import Exchange
 from .faultserver import FaultServer
 from .proxy import Proxy
+from .pulse import Pulse
 from .relay import Relay
 
 KINDS = ("sync", "async")
 KEY = "key-of-the-tests"
 MESSAGES = [{"role": "user", "content": "nonce-000000001"}]
+SOON = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +86,33 @@ def test_21_a_connection_is_used_again(reached: dict[str, Any], secure: FaultSer
             client.completion("nonce-000000001" + "x" * size)
             client.chat(MESSAGES, stream=True).response()
     assert len({exchange.connection for exchange in case.requests}) == 1
+
+
+def test_28_closing_a_stream_ends_the_read_of_another_thread(
+    reached: dict[str, Any], secure: FaultServer, pulse: Pulse
+) -> None:
+    case = secure.case(lambda exchange: [exchange.read() and b"", STREAM_HEAD + piece("one "), HOLD])
+    case.arm(1)
+    with Client(KEY, case.url, **reached) as client:
+        stream = client.chat(MESSAGES, stream=True)
+        heard: list[Any] = []
+
+        def read() -> None:
+            try:
+                heard.extend(str(chunk) for chunk in stream)
+            except BaseException as error:  # noqa: BLE001 - judged below
+                heard.append(error)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        time.sleep(0.2)
+        assert reader.is_alive()
+        with pulse.watching() as stall:
+            begun = time.monotonic()
+            stream.close()
+            reader.join(SOON + 10)
+            took = time.monotonic() - begun
+        assert not reader.is_alive()
+        assert stall.excuses(took - SOON), f"it took {took:.2f} s"
+        assert heard == ["one "]
+        assert secure.wait_until_closed()
