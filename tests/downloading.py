@@ -83,17 +83,22 @@ class Network:
         self._patch.undo()
 
 
-@contextlib.contextmanager
-def https_server(folder: Path, name: str, *actions: bytes) -> Iterator[UploadServer]:
-    """A server whose certificate is of an authority in the folder."""
+def tls_context(folder: Path, name: str) -> ssl.SSLContext:
+    """Of an authority that is put into the folder."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+@contextlib.contextmanager
+def https_server(folder: Path, name: str, *actions: bytes) -> Iterator[UploadServer]:
+    """A server whose certificate is of an authority in the folder."""
 
     def serve(taken: Taken) -> bool:
         taken.send(b"".join(actions))
         return False
 
-    with UploadServer(serve, context) as server:
+    with UploadServer(serve, tls_context(folder, name)) as server:
         yield server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import multiprocessing
 import os
 import pickle
@@ -12,11 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from clients import Client
-from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, event, ok
+from downloading import CONTENT, downloads, tls_context
+from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, event, head, ok
+from upload_server import Taken, UploadServer
 
 import indoxrouter
 from indoxrouter import AuthenticationError, NetworkError, OpenAI, StreamError
@@ -202,6 +206,34 @@ class TestFork:
             in_child(work)
             assert stream.data == "one two"
             assert not [seen for seen in server.requests if "stop-stream" in seen.path]
+
+    @pytest.mark.kinds("sync")
+    @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+    @pytest.mark.parametrize("sized", [True, False], ids=["sized", "until close"])
+    def test_19_a_download_stays_with_its_parent(self, sized: bool, secure: bool, tmp_path: Path) -> None:
+        """A child that leaves it lets go of its own end alone."""
+        parts = [CONTENT[:100_000], CONTENT[100_000:]]
+        framing = {"Content_Length": str(len(CONTENT))} if sized else {"Connection": "close"}
+
+        def serve(taken: Taken) -> bool:
+            taken.send(head(200, Content_Type="video/mp4", **framing) + parts[0])
+            left.wait(10)
+            taken.send(parts[1])
+            return False
+
+        left = threading.Event()
+        with UploadServer(serve, tls_context(tmp_path, "127.0.0.1") if secure else None) as server:
+            verify = str(tmp_path / "authority.pem") if secure else True
+            fetched = downloads(server.url, verify=verify).fetch("/film.mp4")
+            content = next(fetched)
+
+            def work() -> None:
+                fetched.close()
+                gc.collect()
+
+            in_child(work)
+            left.set()
+            assert content + b"".join(fetched) == CONTENT
 
     @pytest.mark.kinds("sync")
     def test_19_async_clients_in_parent_and_child(self, sandbox: Sandbox) -> None:
