@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import subprocess
 import sys
 import time
@@ -187,6 +188,28 @@ def test_c28_a_stop_that_fails_disturbs_nobody(stop: tuple[Action, ...]) -> None
             leave_by_close(client)
             assert time.monotonic() - began < 1
             assert len(stops(server, 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [((ok({"success": True}),), "POST /v1/chat/stop-stream/: 200"), ((FIN,), "POST /v1/chat/stop-stream/ failed")],
+)
+def test_c28_the_id_which_a_server_makes_up_is_in_no_log(
+    stop: tuple[Action, ...], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    created = event({"type": "response.created", "response": {"id": "token-1"}})
+    with RawServer(Streams(STREAM_HEAD, created, delta("a"), HOLD, stop=stop)) as server:
+        with Client(KEY, server.url) as client:
+            leave_by_close(client)
+            (seen,) = stops(server)
+            end = time.monotonic() + 5
+            while said not in caplog.text and time.monotonic() < end:
+                time.sleep(0.01)
+    assert seen.path.endswith("/stop-stream/token-1")
+    assert said in caplog.text
+    assert "connectionpool" in caplog.text
+    assert "token-1" not in caplog.text
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

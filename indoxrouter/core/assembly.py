@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ class Assembly:
         self.reply: Reply | None = None
         """What a stream that is being read can be aborted by."""
         self._server_request_id: str | None = None
+        self._secrets: Callable[[], Iterable[str]] = tuple
         self._facts: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._ended: set[int] = set()
@@ -49,7 +50,8 @@ class Assembly:
         self.client_request_id = answer.client_request_id
         self.cached = answer.cached
         self.attempts = answer.attempts
-        self._server_request_id = clean(request_id_in(answer.headers) or "", (), 100) or None
+        self._secrets = answer.secrets
+        self._server_request_id = self._masked(request_id_in(answer.headers))
 
     def add(self, chunk: ChatChunk) -> None:
         if chunk.images and self._fetch is not None:
@@ -82,8 +84,11 @@ class Assembly:
     def request_id(self) -> str | None:
         """The server's, else ours."""
         named = self._facts.get("request_id") or self._facts.get("id")
-        named = clean(named, (), 100) if isinstance(named, str) else None
-        return self._server_request_id or named or self.client_request_id
+        return self._server_request_id or self._masked(named) or self.client_request_id
+
+    def _masked(self, named: Any) -> str | None:
+        """A name that the server gave, as far as it may be shown."""
+        return clean(named, self._secrets(), 100) or None if named and isinstance(named, str) else None
 
     @property
     def text(self) -> str:

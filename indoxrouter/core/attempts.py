@@ -177,7 +177,7 @@ class Attempts:
             self._record(request, started, error.status_code, error.outcome or "unknown", error)
             raise
         self._record(request, started, reply.status, "done")
-        return Result(answer, request, origin.target, reply.headers, self.id, self.trail)
+        return Result(answer, request, origin.target, reply.headers, self.id, self.trail, secrets=origin.secrets)
 
     def _understood(
         self, request: Request, reply: Reply, limits: Limits, origin: Origin, token: AccessToken
@@ -206,7 +206,7 @@ class Attempts:
 
     def _stopping(self, path: str, token: AccessToken, stream_id: str) -> HttpRequest:
         name = quote(stream_id, safe="", errors="replace")
-        return HttpRequest("POST", f"{token.base}/{path}{name}", self._headers({}, token))
+        return HttpRequest("POST", f"{token.base}/{path}", self._headers({}, token), ending=name)
 
     def _wait_before(self, retry: int, request: Request, error: IndoxRouterError, repeated: bool) -> float | None:
         """Seconds to wait before the next try of the same model; None: there is none."""

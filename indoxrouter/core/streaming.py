@@ -56,7 +56,9 @@ class Feed:
             if any(kind in self._content_type for kind in ("json", "html")):
                 content = yield from read(self.reply, limits, self._origin.target)
                 body = parsed(self._origin, self.reply, content)
-                self._events.append(whole_answer(Result(body, request, self._origin.target, self.reply.headers)))
+                origin, headers = self._origin, self.reply.headers
+                answer = Result(body, request, origin.target, headers, secrets=origin.secrets)
+                self._events.append(whole_answer(answer))
                 self._ended = True
             while not self._events and self._broken is None:
                 yield from self._pull(limits)

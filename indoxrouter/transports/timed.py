@@ -27,8 +27,8 @@ CONNECTIONS: ContextVar[Connections] = ContextVar("connections")
 """Where the connections that are made for it are noted."""
 _LARGE = 2**16
 """Bytes that may not fit into the buffers on the way: sending them may have to wait."""
-QUERY: ContextVar[str] = ContextVar("query", default="")
-"""What its URL ends with: kept from urllib3, which logs URLs, since a query may hold a signature."""
+ENDING: ContextVar[str] = ContextVar("ending", default="")
+"""Of the request's URL, kept from urllib3, which logs URLs: a query may hold a signature, a server's id anything."""
 
 
 class Connections:
@@ -126,7 +126,7 @@ class Timed:
             held.close()
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        super().putrequest(method, url + QUERY.get(), *args, **kwargs)  # type: ignore[misc] # as above
+        super().putrequest(method, url + ENDING.get(), *args, **kwargs)  # type: ignore[misc] # as above
 
     def request(self: Any, *args: Any, **kwargs: Any) -> None:
         self.half_sent = True  # urllib3 goes on to read the answer where sending breaks

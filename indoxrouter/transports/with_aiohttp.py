@@ -70,7 +70,7 @@ class AsyncTransport:
                 sending = Sending(held, wait, connect)
                 response = await held.session.request(
                     request.method,
-                    yarl.URL(request.url, encoded=True),
+                    yarl.URL(request.url + request.ending, encoded=True),
                     data=body,
                     headers={**request.headers, **self._for_proxy},
                     proxy=self._proxy,

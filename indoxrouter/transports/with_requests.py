@@ -23,7 +23,7 @@ from indoxrouter.errors import IndoxRouterError, NetworkError
 from indoxrouter.transports.failures import NO_TLS, Route
 from indoxrouter.transports.framing import MALFORMED
 from indoxrouter.transports.reading import UNTIL, Reader, interrupt
-from indoxrouter.transports.timed import CONNECTIONS, QUERY, Connections, TimedAdapter
+from indoxrouter.transports.timed import CONNECTIONS, ENDING, Connections, TimedAdapter
 from indoxrouter.transports.uploads import Outgoing
 from indoxrouter.wire.messages import HttpRequest, Reply, Upload
 
@@ -69,7 +69,7 @@ class Transport:
         prepared = requests.PreparedRequest()
         path, mark, query = request.url.partition("?")
         prepared.method, prepared.url = request.method, path
-        QUERY.set(mark + query)
+        ENDING.set(request.ending + mark + query)
         prepared.body = body
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
         if size is not None:

@@ -130,10 +130,11 @@ def not_understood(result: Result) -> APIError:
     """The error for JSON that is no answer to the call."""
     body = result.body if isinstance(result.body, dict) else {}
     keys = ", ".join(sorted(key for key in body if re.fullmatch(r"[A-Za-z_]{1,30}", key))[:8])  # others may be secrets
+    shown = clean(keys, result.secrets(), 150) or "none"
     return APIError(
-        f"{result.target} answered in none of the documented shapes (keys: {clean(keys, (), 150) or 'none'})",
+        f"{result.target} answered in none of the documented shapes (keys: {shown})",
         code="not_understood",
-        request_id=clean(server_request_id(result) or "", (), 100) or result.client_request_id,
+        request_id=clean(server_request_id(result) or "", result.secrets(), 100) or result.client_request_id,
         client_request_id=result.client_request_id,
         details=result.body,
         outcome="done",

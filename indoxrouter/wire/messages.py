@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -164,6 +164,8 @@ class HttpRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | Upload | None = field(default=None, repr=False)
+    ending: str = field(default="", repr=False)
+    """What the URL goes on with, where a server made it up: it may be anything, and so is in no log."""
 
     @property
     def path(self) -> str:
@@ -198,3 +200,5 @@ class Result:
     client_request_id: str | None = None
     attempts: tuple[Attempt, ...] = ()
     cached: bool = False
+    secrets: Callable[[], Iterable[str]] = field(default=tuple, repr=False)
+    """What of its words no error message may repeat."""

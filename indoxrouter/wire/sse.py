@@ -71,7 +71,9 @@ def _too_large(limit: str) -> StreamError:
 
 
 def _several_lines(block: bytes) -> str:
-    # sseclient copies an event's data anew for each of its lines: slices keep that linear.
-    lines = block.split(b"\n")
+    block.decode()  # an event of which any line is no UTF-8 is refused
+    # sseclient logs ids, names and unknown fields, which may be anything: it gets the data alone. And it copies
+    # that anew for each of its lines: slices keep this linear.
+    lines = [line for line in block.split(b"\n") if line == b"data" or line.startswith(b"data:")]
     slices = (b"\n".join(lines[n : n + 100]) + b"\n\n" for n in range(0, len(lines), 100))
     return "\n".join(event.data for event in sseclient.SSEClient(slices).events())

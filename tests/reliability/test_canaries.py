@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_server import answer, chunked, event
+from raw_server import answer, chunked, event, head, piece
 
 from indoxrouter import AsyncClient, Client, IndoxRouterError
 
@@ -106,6 +106,8 @@ def forms(secret: str) -> dict[str, str]:
 
 def echoes(said: str) -> dict[str, Script]:
     """A server that says it, in each place where the client may take up its words."""
+    in_line = " ".join(said.split())
+    in_header = in_line.encode().decode("latin-1")  # as UTF-8
     whole = {
         "detail": answer(400, {"detail": f"what is {said}?"}),
         "problem": answer(422, {"detail": [{"loc": ["body", said], "msg": f"what is {said}?", "input": said}]}),
@@ -118,8 +120,24 @@ def echoes(said: str) -> dict[str, Script]:
         "broken JSON": answer(200, b'{"data": ' + said.encode()),
         "refusal": answer(401, {"detail": said}),
         "plain text": answer(500, said.encode(), Content_Type="text/plain"),
+        "id of an odd answer": answer(200, {"request_id": said, "x": 1}),
+        "header of an odd answer": answer(200, {"x": 1}, X_Request_Id=in_header),
     }
+    cut = {
+        "id of a stream": event({"id": said, "choices": [{"index": 0, "delta": {"content": "x"}}]}),
+        "header of a stream": piece("x"),
+        "name of a stream": event({"type": "response.created", "response": {"id": said}}) + piece("x"),
+        "other lines of a stream": "".join(f"{name}{in_line}: x\n" for name in _FIELDS).encode() + piece("x"),
+    }
+    for name, events in cut.items():
+        named = {"X_Request_Id": in_header} if name.startswith("header") else {}
+        opening = head(200, Content_Type="text/event-stream", Transfer_Encoding="chunked", **named)
+        whole[name] = opening + chunked(events)
     return {name: _saying(framed) for name, framed in whole.items()}
+
+
+_FIELDS = ("id: ", "event: ", "retry: ", "")
+"""Beside the data of an event; the last is a name of no field."""
 
 
 def _saying(framed: bytes) -> Script:
@@ -130,7 +148,9 @@ def _saying(framed: bytes) -> Script:
     return script
 
 
-async def leaked(kind: str, secret: str, server: FaultServer, script: Script, asynchronous: bool) -> list[str]:
+async def leaked(
+    kind: str, secret: str, server: FaultServer, script: Script, asynchronous: bool, stream: bool = False
+) -> list[str]:
     """Where the secret came out of a call that has it."""
     about = KINDS_OF_SECRETS[kind]
     handed_out = {about.login: secret} if about.login else {}
@@ -140,7 +160,10 @@ async def leaked(kind: str, secret: str, server: FaultServer, script: Script, as
     client = (AsyncClient if asynchronous else Client)(**{**settings, **about.settings(secret)})
     name, arguments = about.call(secret)
     try:
-        await settled(getattr(client, name)(**arguments))
+        if stream and name in ("chat", "completion"):
+            await settled((await settled(getattr(client, name)(**arguments, stream=True))).response())
+        else:
+            await settled(getattr(client, name)(**arguments))
     except IndoxRouterError as error:
         return [*leaks_of(error), *leaks_of_objects(client, client._driver.settings)]
     finally:
@@ -153,21 +176,22 @@ def test_what_a_server_repeats_is_masked(kind: str, server: FaultServer, overhea
     plain = Secrets("one")(kind)
     secret = plain if kind in _ONE_WORD else f'{plain} "quoted" \\ and\n\u00e9 more'
     tries = [
-        (f"{place}, {form}, {'async' if asynchronous else 'sync'}", script, asynchronous)
+        (f"{place}, {form}, {'async' if asynchronous else 'sync'}", script, asynchronous, place.endswith("stream"))
         for form, said in forms(secret).items()
         for place, script in echoes(said).items()
         for asynchronous in (False, True)
     ]
 
-    def plainly(script: Script) -> list[str]:
-        return at_once(leaked(kind, secret, server, script, asynchronous=False))
+    def plainly(script: Script, stream: bool) -> list[str]:
+        return at_once(leaked(kind, secret, server, script, False, stream))
 
     async def together() -> list[list[str]]:
-        todo = [leaked(kind, secret, server, script, True) for _, script, asynchronous in tries if asynchronous]
+        todo = [leaked(kind, secret, server, script, True, stream) for _, script, late, stream in tries if late]
         return await asyncio.gather(*todo)
 
     with ThreadPoolExecutor(16) as pool:
-        found = [*asyncio.run(together()), *pool.map(plainly, [script for _, script, late in tries if not late])]
+        waiting = [pool.submit(plainly, script, stream) for _, script, late, stream in tries if not late]
+        found = [*asyncio.run(together()), *(one.result() for one in waiting)]
     names = [name for name, *_ in sorted(tries, key=lambda one: not one[2])]
     counts.RUN["echoed secrets"] += len(tries)
     assert [f"{name}: {leaks}" for name, leaks in zip(names, found, strict=True) if leaks] == []
