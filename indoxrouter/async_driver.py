@@ -104,7 +104,7 @@ class AsyncDriver:
                 try:
                     if begun is not self._life and isinstance(step, GoingOn):
                         raise closed(sent=False)
-                    answer = await self._carry_out(step)
+                    answer = await self._carry_out(step, begun)
                 except BaseException as error:  # noqa: BLE001 - the plan decides what any failure means
                     failure = error
         except BaseException as error:
@@ -123,7 +123,8 @@ class AsyncDriver:
         except BaseException as error:  # noqa: BLE001 - what was thrown in comes out of it again
             del error
 
-    async def _carry_out(self, step: Action) -> Any:
+    async def _carry_out(self, step: Action, life: object) -> Any:
+        """`life`: the client's since the plan went on."""
         match step:
             case Next():
                 return await self._transport.next(step.reply, step.until)
@@ -134,7 +135,7 @@ class AsyncDriver:
                 log.debug("%s %s: %s in %.0f ms", step.request.method, step.request.path, reply.status, took)
                 return reply
             case Token():
-                return await self._grant(step)
+                return await self._grant(step, life)
             case Sleep():
                 log.log(waiting_level(step.seconds), "waiting %.2f s: %s", step.seconds, step.why)
                 return await self._sleep(step.seconds)
@@ -171,11 +172,11 @@ class AsyncDriver:
         finally:
             self._sleepers.discard(ended)
 
-    async def _grant(self, step: Token) -> Grant:
+    async def _grant(self, step: Token, life: object) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
         mine = Flight()
         try:
-            return await self._granted(step, mine)
+            return await self._granted(step, mine, life)
         finally:
             if mine.begun:
                 self._end(mine)
@@ -187,9 +188,11 @@ class AsyncDriver:
             self.shared.login.failed(flight, KeyboardInterrupt(), time.monotonic())
         self._wake(flight)
 
-    async def _granted(self, step: Token, mine: Flight) -> Grant:
+    async def _granted(self, step: Token, mine: Flight, life: object) -> Grant:
         waited = False
         while True:
+            if life is not self._life:  # those whose flight ended by that would lead the next
+                raise closed(sent=False)
             found = self.shared.login.ask(step.stale, time.monotonic(), mine)
             if isinstance(found, AccessToken):
                 return Grant(found, waited and step.stale is not None)

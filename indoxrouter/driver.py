@@ -130,7 +130,7 @@ class Driver:
                 log.debug("%s %s: %s in %.0f ms", step.request.method, step.request.path, reply.status, took)
                 return reply
             case Token():
-                return self._grant(step)
+                return self._grant(step, ended)
             case Close():
                 return self._transport.close_reply(step.reply)
             case Sleep():
@@ -153,11 +153,11 @@ class Driver:
                 raise closed(sent=False)
         return True
 
-    def _grant(self, step: Token) -> Grant:
+    def _grant(self, step: Token, ended: threading.Event) -> Grant:
         """The current token, somebody else's fresh one, or one that we log in for."""
         mine = Flight()
         try:
-            return self._granted(step, mine)
+            return self._granted(step, mine, ended)
         finally:
             if mine.begun:
                 self._end(mine)
@@ -169,9 +169,11 @@ class Driver:
             self.shared.login.failed(flight, KeyboardInterrupt(), time.monotonic())
         flight.baton.put(None)
 
-    def _granted(self, step: Token, mine: Flight) -> Grant:
+    def _granted(self, step: Token, mine: Flight, ended: threading.Event) -> Grant:
         waited = False
         while True:
+            if ended.is_set():  # those whose flight ended by that would lead the next
+                raise closed(sent=False)
             found = self.shared.login.ask(step.stale, time.monotonic(), mine)
             if isinstance(found, AccessToken):
                 return Grant(found, waited and step.stale is not None)

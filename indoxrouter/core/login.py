@@ -151,7 +151,8 @@ class Login:
         """The leader brought none; a still valid token is returned for it to go on with.
 
         The leader's own deadline or interruption says nothing about the server: the next one who
-        waits leads then. Any other failure is shared by all who waited.
+        waits leads then; so it does when the client was closed, since it may be used again. Any other
+        failure is shared by all who waited.
         """
         with self._lock:
             self._end(flight)
@@ -160,7 +161,7 @@ class Login:
             if flight.spare is not None and not flight.spare.expired(now):
                 self._no_refresh_before = now + (error.retry_after or PAUSE)
                 return flight.spare
-            if not isinstance(error, DeadlineExceededError):
+            if not isinstance(error, DeadlineExceededError) and error.code != "closed":
                 flight.error = error
             if error.status_code in (401, 403):
                 self._count_fruitless(now)

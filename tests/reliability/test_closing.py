@@ -354,6 +354,23 @@ class TestLogins:
             held.clear()
             is_usable(client, server)
 
+    def test_b20_who_calls_right_after_closing_shares_nothing_of_that(self) -> None:
+        for _ in range(10):
+            held = threading.Event()
+            held.set()
+            with RawServer(self.script(held), logins=False) as server, Client(KEY, server.url) as client:
+                callers = [Caller(call, client) for _ in range(4)]
+                wait_for(lambda server=server: server.requests)  # type: ignore[misc] # bound now
+                time.sleep(0.05)
+                held.clear()
+                client.close()
+                assert client.completion("at once").data == "answer to at once"
+                for caller in callers:
+                    caller.join(10)
+                    assert isinstance(caller.error, NetworkError), caller.result
+                    assert (caller.error.code, caller.error.outcome) == ("closed", "not_sent")
+                assert len(server.requests) == 3, "one led whose client was closed"
+
     def test_b20_the_sleep_before_another_login(self, pulse: Pulse) -> None:
         busy = [answer(503, {"detail": "busy"}, Retry_After="60")]
 
