@@ -97,7 +97,7 @@ class AsyncClient(Portable, AsyncAccount):
         except ModuleNotFoundError:
             raise ImportError("AsyncClient needs aiohttp: pip install aiohttp") from None
         self._driver = AsyncDriver(settings)
-        self._calls = Calls(settings)
+        self._calls = Calls(settings, self._driver.downloads.fetch)
 
     async def __aenter__(self) -> Self:
         return self

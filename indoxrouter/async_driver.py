@@ -31,6 +31,7 @@ from indoxrouter.core.steps import (
     Sleep,
     Token,
 )
+from indoxrouter.downloads import Downloads
 from indoxrouter.driver import log, time_to_wait, waiting_level
 from indoxrouter.errands import Errands
 from indoxrouter.forking import renew_in_children
@@ -48,6 +49,7 @@ class AsyncDriver:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.shared = Shared(settings)
+        self.downloads = Downloads(settings, self.shared.bucket)
         self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
         self._connect()
         renew_in_children(self)
@@ -72,6 +74,7 @@ class AsyncDriver:
     async def close(self) -> None:
         """Whatever tasks wait for ends now, in other event loops too."""
         self._life = object()
+        self.downloads.close()
         for sleeper in list(self._sleepers):
             with contextlib.suppress(RuntimeError):  # its event loop may have ended
                 sleeper.get_loop().call_soon_threadsafe(_land, sleeper)

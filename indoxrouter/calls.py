@@ -15,10 +15,10 @@ from indoxrouter.account_calls import AccountCalls
 from indoxrouter.config import Settings
 from indoxrouter.core.plan import Call
 from indoxrouter.core.series import UntilEnded
-from indoxrouter.downloads import Downloads
 from indoxrouter.errors import ConfigurationError, ValidationError
 from indoxrouter.files import File, file_part
 from indoxrouter.media import ImageResponse, SpeechResponse, VideoJob, VideoResponse, attach
+from indoxrouter.medium import Fetch
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse
 from indoxrouter.wire import decode, hosted, video
 from indoxrouter.wire.checks import Messages
@@ -32,9 +32,9 @@ Job = str | VideoJob | VideoResponse
 class Calls(AccountCalls):
     """Builds the calls of a client with these settings: here those that generate."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, fetch: Fetch) -> None:
         super().__init__(settings)
-        self.fetch = Downloads(settings).fetch
+        self.fetch = fetch
         """Gets what answers name URLs of, once somebody wants it."""
 
     def _fetching(self, read: Callable[[Result], T]) -> Callable[[Result], T]:

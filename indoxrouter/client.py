@@ -112,7 +112,7 @@ class Client(Portable, Account):
 
     def _start(self, settings: Settings) -> None:
         self._driver = Driver(settings)
-        self._calls = Calls(settings)
+        self._calls = Calls(settings, self._driver.downloads.fetch)
 
     def __enter__(self) -> Self:
         return self
@@ -372,7 +372,7 @@ class Client(Portable, Account):
         old.close()
 
     def close(self) -> None:
-        """Close all connections; calls of other threads end with a NetworkError of the code "closed".
+        """Close all connections; calls and downloads of other threads end with a NetworkError of the code "closed".
 
         A closed client opens new connections if it is used again.
         """

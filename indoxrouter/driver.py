@@ -31,6 +31,7 @@ from indoxrouter.core.steps import (
     Sleep,
     Token,
 )
+from indoxrouter.downloads import Downloads
 from indoxrouter.errands import Errands
 from indoxrouter.errors import DeadlineExceededError
 from indoxrouter.forking import renew_in_children
@@ -49,6 +50,7 @@ class Driver:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.shared = Shared(settings)
+        self.downloads = Downloads(settings, self.shared.bucket)
         self.clock = Clock(time.monotonic, time.time, random.random, lambda: uuid.uuid4().hex)
         self._connect()
         renew_in_children(self)
@@ -70,6 +72,7 @@ class Driver:
         """Whatever other threads wait for ends now."""
         ended, self._closed = self._closed, threading.Event()
         ended.set()
+        self.downloads.close()
         self._transport.close()
 
     def abort(self, reply: Reply) -> None:

@@ -31,7 +31,7 @@ def whole(content: bytes, **headers: str) -> bytes:
 
 def downloads(base_url: str, *, max_retries: int = 0, **settings: Any) -> Downloads:
     with Client(KEY, base_url, max_retries=max_retries, **settings) as client:
-        return Downloads(client._driver.settings)
+        return client._driver.downloads
 
 
 def fetched(base_url: str, url: str, **settings: Any) -> bytes:

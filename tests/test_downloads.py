@@ -10,6 +10,7 @@ import time
 import tracemalloc
 import zlib
 
+import clients
 import pytest
 from downloading import CONTENT, KEY, QUERY, SECRET, WHOLE, downloads, fetched, serving, whole
 from raw_server import FIN, HOLD, RST, Action, RawServer, Seen, answer, chunked, head
@@ -28,7 +29,6 @@ from indoxrouter import (
     ServiceUnavailableError,
 )
 from indoxrouter.core import policy
-from indoxrouter.downloads import Downloads
 
 
 class TestWhatIsFetched:
@@ -47,7 +47,7 @@ class TestWhatIsFetched:
             with Client(KEY, server.url, default_headers={"X-Team": "blue"}) as client:
                 client.test_connection()
                 client.models  # noqa: B018 - nothing is asked by looking
-                found = Downloads(client._driver.settings)
+                found = client._driver.downloads
             for _ in range(2):
                 assert list(found.fetch(f"{server.origin}/a")) == [b"x"]
         assert server.logins == []
@@ -369,6 +369,33 @@ class TestAgain:
                 list(pieces)
         assert caught.value.code == "truncated"
         assert len(server.requests) == 1
+
+    @pytest.mark.kinds("sync", "async")
+    def test_their_retries_are_the_clients(self) -> None:
+        """They draw from the bucket that its calls' retries draw from."""
+        down = True
+
+        def script(seen: Seen) -> list[Action]:
+            if down and seen.number:
+                return [answer(503, {"detail": "busy"}, retry_after_ms="1")]
+            return [WHOLE] if seen.path == "/a" else [answer(200, {"data": [{"url": "/a"}], "success": True})]
+
+        with RawServer(script) as server, clients.Client(KEY, server.url, max_retries=2) as client:
+            image = client.image("x").data[0]
+            for _ in range(60):
+                with pytest.raises(ServiceUnavailableError):
+                    image.save()
+            assert len(server.requests) == 1 + 60 + 100
+            with pytest.raises(ServiceUnavailableError) as caught:
+                client.models()
+            assert len(caught.value.attempts) == 1
+            down = False
+            for n in range(5):
+                image.save(f"{n}.mp4")
+            down = True
+            with pytest.raises(ServiceUnavailableError) as caught:
+                image.save()
+            assert len(caught.value.attempts) == 2
 
     def test_not_past_the_deadline(self) -> None:
         with serving(answer(503, {"detail": "busy"}, Retry_After="30")) as server:

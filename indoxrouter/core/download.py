@@ -17,7 +17,7 @@ from urllib3.util import parse_url
 from indoxrouter.config import Settings
 from indoxrouter.core import policy
 from indoxrouter.core.exchange import Body, Limits, begin, read, target_of
-from indoxrouter.core.policy import Clock
+from indoxrouter.core.policy import Clock, RetryBucket
 from indoxrouter.core.steps import Plan, close, sleep
 from indoxrouter.errors import APIError, Attempt, IndoxRouterError, NetworkError, Outcome, ValidationError
 from indoxrouter.wire.failures import Origin, from_body, from_reply, is_error, unusable
@@ -52,7 +52,7 @@ class Download:
     without one a file may drip in for as long as it likes.
     """
 
-    def __init__(self, url: str, settings: Settings, clock: Clock) -> None:
+    def __init__(self, url: str, settings: Settings, clock: Clock, bucket: RetryBucket) -> None:
         self._home = Place.of(_normal(settings.base_url))
         self._start = self._url = self._checked(_absolute(url, settings.base_url))
         self._body: Body
@@ -62,6 +62,8 @@ class Download:
         self._connect = min(settings.timeout or policy.CONNECT, policy.CONNECT)
         self._deadline = None if settings.deadline is None else clock.now() + settings.deadline
         self._clock = clock
+        self._bucket = bucket
+        self._drawn = 0
 
     def at_home(self, url: str) -> bool:
         """Whether it is at the base URL's own origin, which may be on any network."""
@@ -73,9 +75,12 @@ class Download:
         while True:
             started = self._clock.now()
             try:
-                return (yield from self._begun())
+                reply = yield from self._begun()
             except IndoxRouterError as error:
                 failure = error
+            else:
+                self._bucket.give_back(self._drawn or 1)
+                return reply
             seconds, outcome = self._clock.now() - started, failure.outcome or "unknown"
             wait = self._wait_before(len(attempts), failure)
             why = failure.code or type(failure).__name__
@@ -83,7 +88,11 @@ class Download:
             if wait is None:
                 failure.attempts = tuple(attempts)
                 raise failure
-            yield from sleep(wait, f"download: {why}")
+            try:
+                yield from sleep(wait, f"download: {why}")
+            except IndoxRouterError as interrupted:
+                interrupted.outcome, interrupted.attempts = outcome, tuple(attempts)
+                raise
 
     def more(self) -> Plan[bytes]:
         """The next bytes of the file; b"" at its end, which is there only if all of it came."""
@@ -154,7 +163,12 @@ class Download:
         """Seconds to wait before it is asked for again; None: it is not."""
         if retry >= self._retries or not policy.may_repeat(_REQUEST, error, repeated=False, opted_in=False):
             return None
-        return policy.wait_before_retry(retry, error, self._clock, self._deadline)
+        wait = policy.wait_before_retry(retry, error, self._clock, self._deadline)
+        if wait is None:
+            return None
+        drawn = self._bucket.draw(error)
+        self._drawn += drawn
+        return wait if drawn else None
 
     def _checked(self, given: str, came_from: str | None = None) -> str:
         """The URL in its normal form. Raises ValidationError where it is not to be fetched."""

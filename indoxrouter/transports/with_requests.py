@@ -120,10 +120,14 @@ class Transport:
         if source.reader is not None and source.raw.connection is not None:  # it serves no other yet
             interrupt(source.reader.sock)
 
+    def end(self) -> None:
+        """End what waits in other threads, and whatever is sent from now on."""
+        self._connections.close()
+
     def close(self) -> None:
         """End what waits in other threads, too; requests that are sent from now on get connections of their own."""
         with self._closing:
-            self._connections.close()
+            self.end()
             self._adapter.close()
             self._connections = Connections()
 

@@ -7,6 +7,8 @@ import contextlib
 import fcntl
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -141,6 +143,14 @@ def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 def close_on(callers: list[Caller], client: Any, pulse: Pulse) -> list[NetworkError]:
     """Close the client, and return what each of its callers, who are blocked, gets for that in time."""
+    errors = ended_by_closing(callers, client, pulse)
+    for error in errors:
+        assert error.client_request_id or error.outcome == "not_sent"
+    return errors
+
+
+def ended_by_closing(callers: list[Caller], client: Any, pulse: Pulse) -> list[NetworkError]:
+    """The same; downloads have no id of ours."""
     time.sleep(0.1)  # from where the server has been reached to where its answer is waited for
     assert all(caller.is_alive() for caller in callers), [caller.error or caller.result for caller in callers]
     with pulse.watching() as stall:
@@ -156,7 +166,6 @@ def close_on(callers: list[Caller], client: Any, pulse: Pulse) -> list[NetworkEr
     for error in errors:
         assert type(error) is NetworkError, repr(error)
         assert (error.code, error.__cause__, error.__context__) == ("closed", None, None)
-        assert error.client_request_id or error.outcome == "not_sent"
     counts.RUN["closings"] += 1
     return [error for error in errors if isinstance(error, NetworkError)]
 
@@ -395,6 +404,79 @@ class TestLogins:
                 assert not server.requests
                 assert not server.logins
             is_usable(client, server)
+
+
+DOWNLOADS = {
+    "the head": Block((HOLD,)),
+    "the body": Block((head(Content_Length="100", Content_Type="image/png"), HOLD)),
+    "the rest of the body": Block((head(Content_Length="100", Content_Type="image/png") + b"x", HOLD)),
+    "an error's body": Block((head(503, Content_Length="100") + b'{"detail"', HOLD)),
+    "a retry's sleep": Block((answer(503, {"detail": "busy"}, Retry_After="60"),), "rejected"),
+    "the other retry's sleep": Block((answer(500, {"detail": "oh"}, Retry_After="60"),), "unknown"),
+}
+
+
+class TestDownloads:
+    @staticmethod
+    @contextlib.contextmanager
+    def serving(*actions: Action) -> Iterator[tuple[RawServer, Any, Any]]:
+        """A server, a client of it and an image, whose file is answered by the actions at first, then well."""
+
+        def script(seen: Seen) -> Any:
+            if seen.path != "/file":
+                return [ok({"data": [{"url": "/file"}], "success": True})]
+            asked = sum(one.path == "/file" for one in server.requests)
+            return actions if asked == 1 else [answer(200, b"whole", Content_Type="image/png")]
+
+        with RawServer(script) as server, Client(KEY, server.url) as client:
+            yield server, client, client.image("x").data[0]
+
+    @pytest.mark.parametrize("name", DOWNLOADS)
+    def test_b20_those_under_way_end_and_later_ones_do_not(self, name: str, pulse: Pulse) -> None:
+        block = DOWNLOADS[name]
+        with self.serving(*block.actions) as (server, client, image):
+            caller = Caller(lambda _: image.content, client)
+            wait_for(lambda: server.requests[-1].path == "/file")
+            (error,) = ended_by_closing([caller], client, pulse)
+            assert error.outcome == block.outcome
+            assert [attempt.outcome for attempt in error.attempts] == [block.outcome] * ("rest" not in name)
+            assert sum(seen.path == "/file" for seen in server.requests) == 1, "it was tried again"
+            assert image.content == b"whole"
+
+    def test_b20_one_that_nobody_reads_meanwhile_ends_at_its_next_piece(self) -> None:
+        with self.serving(answer(200, bytes(300_000), Content_Type="image/png")) as (_, client, _):
+            pieces = client._driver.downloads.fetch("/file")
+            assert next(pieces)
+            time.sleep(0.1)  # by then, more has come
+            client.close()
+            with pytest.raises(NetworkError) as caught:
+                next(pieces)
+            assert (caught.value.code, caught.value.outcome) == ("closed", "unknown")
+            assert b"".join(client._driver.downloads.fetch("/file")) == b"whole"
+
+    @pytest.mark.kinds("sync")
+    def test_b20_a_forked_child_that_closes_its_client_ends_none_of_its_parents(self) -> None:
+        code = """
+import os, sys, threading, time, indoxrouter
+client = indoxrouter.Client("key-of-the-tests", sys.argv[1])
+image = client.image("x").data[0]
+thread = threading.Thread(target=lambda: image.content)
+thread.start()
+time.sleep(0.5)
+if not (child := os.fork()):
+    client.close()
+    os._exit(0)
+os.waitpid(child, 0)
+thread.join()
+print(image.content.decode())
+"""
+        opening = head(200, Content_Length="8", Content_Type="image/png")
+        with self.serving(opening + b"half", 1.5, b"half") as (server, *_):
+            ended = subprocess.run(
+                [sys.executable, "-c", code, server.url], capture_output=True, text=True, check=True, timeout=20
+            )
+            assert (ended.stdout, ended.stderr) == ("halfhalf\n", "")
+            assert sum(seen.path == "/file" for seen in server.requests) == 1
 
 
 class TestConnecting:
