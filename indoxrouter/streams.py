@@ -209,13 +209,13 @@ class AsyncChatStream(Held, AsyncIterator[ChatChunk]):
     async def _step(self) -> ChatChunk | None:
         if not self._is_ours() and self._error is not None:
             raise self._error
+        await self._turn.acquire()  # who is cancelled here has no say: another task reads
         try:
-            async with self._turn:
-                if self._error is not None:
-                    raise self._error
-                if self._over or self._closing:
-                    return None
-                return self._take(await self._driver.advance(self._plan))
+            if self._error is not None:
+                raise self._error
+            if self._over or self._closing:
+                return None
+            return self._take(await self._driver.advance(self._plan))
         except BaseException as error:
             closed = self._closing
             self._broke(error)
@@ -223,6 +223,7 @@ class AsyncChatStream(Held, AsyncIterator[ChatChunk]):
                 raise
             return None
         finally:
+            self._turn.release()
             self._end_if_closing()
 
     def _end_if_closing(self) -> None:

@@ -7,13 +7,15 @@ import contextlib
 import gc
 import logging
 import os
+import threading
 import time
 import warnings
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from raw_server import HOLD, STREAM_HEAD, Action, RawServer, Seen, answer, chat_body, ok, piece
+from raw_server import DONE, FIN, HOLD, STREAM_HEAD, Action, RawServer, Seen, answer, chat_body, ok, piece
 
 from indoxrouter import AsyncClient, AsyncOpenAI, AuthenticationError, ChatResponse, NetworkError, StreamError
 from indoxrouter.sandbox import Sandbox
@@ -129,6 +131,42 @@ class TestCancellation:
 
         with RawServer(lambda _: [STREAM_HEAD, piece("a"), HOLD]) as server:
             asyncio.run(main(server), debug=True)
+
+    @pytest.mark.parametrize("look", [lambda stream: anext(stream), lambda stream: stream.response()])
+    def test_a_stream_that_another_task_reads(self, look: Any) -> None:
+        """Who is cancelled while waiting for a turn ends nothing for whoever has it."""
+
+        go_on = threading.Event()
+
+        def script(_: Seen) -> Iterator[Action]:
+            yield STREAM_HEAD + piece("one ")
+            go_on.wait(10)
+            yield piece("two ") + piece("three", "stop") + DONE
+            yield FIN
+
+        async def main(server: RawServer) -> None:
+            async with AsyncClient(KEY, server.url) as client:
+                stream = await client.chat(HELLO, stream=True)
+                reader = asyncio.ensure_future(self._read(stream))
+                while stream.text != "one ":
+                    await asyncio.sleep(0.01)
+                waiters = [asyncio.ensure_future(look(stream)) for _ in range(3)]
+                await asyncio.sleep(0.1)
+                for waiter in waiters:
+                    waiter.cancel()
+                assert {type(end) for end in await asyncio.gather(*waiters, return_exceptions=True)} == {
+                    asyncio.CancelledError
+                }
+                go_on.set()
+                assert await reader == ["one ", "two ", "three"]
+                assert (stream.state, (await stream.response()).data) == ("complete", "one two three")
+
+        with RawServer(script) as server:
+            asyncio.run(main(server))
+
+    @staticmethod
+    async def _read(stream: Any) -> list[str]:
+        return [chunk.data async for chunk in stream]
 
     def test_looking_before_the_end(self) -> None:
         async def main(server: RawServer) -> None:
