@@ -18,6 +18,8 @@ log = logging.getLogger("indoxrouter")
 WORKERS = 4
 WAITING = 256
 """Requests that may wait for a worker; more are dropped."""
+PATIENCE = 1.0
+"""Seconds to wait for a lock that is otherwise held for no longer than a few instructions."""
 
 
 class Aside:
@@ -42,7 +44,10 @@ class Aside:
     def send(self, request: HttpRequest, seconds: float) -> None:
         if sys.is_finalizing():
             return  # a thread would never begin
-        with self._idle:
+        if not self._idle.acquire(timeout=PATIENCE):
+            # Two threads, each holding one client's lock, whose collector left a stream of the other's client.
+            return
+        try:
             if len(self._waiting) >= WAITING:
                 log.warning("%s %s is not sent: too many wait already", request.method, request.path)
                 return
@@ -51,6 +56,8 @@ class Aside:
             if self._workers >= WORKERS:
                 return
             self._workers += 1
+        finally:
+            self._idle.release()
         try:
             _thread.start_new_thread(self._work, ())
         except RuntimeError:  # there are too many, or the interpreter is ending

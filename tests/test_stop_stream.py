@@ -6,6 +6,7 @@ import gc
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -291,6 +292,31 @@ if child := os.fork():
         ended = subprocess.run([sys.executable, "-c", code, server.url], capture_output=True, check=True, timeout=20)
         assert len(stops(server, within=0.1)) == 1
     assert ended.stdout == b"0\n"
+
+
+@pytest.mark.kinds("sync")
+def test_c28_two_threads_that_leave_each_others_streams_meet_in_no_deadlock(open_stream: RawServer) -> None:
+    """The collector may come while a thread holds its client's lock, and leave another client's stream."""
+    clients = [Client(KEY, open_stream.url) for _ in range(2)]
+    streams = [client.chat(HELLO, stream=True) for client in clients]
+    both = threading.Barrier(2)
+
+    def leave(n: int) -> None:
+        with clients[n]._driver._errands._aside._idle:
+            both.wait(10)
+            streams[1 - n].close()
+
+    threads = [threading.Thread(target=leave, args=(n,), daemon=True) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    for client in clients:  # and each still stops its streams
+        before = len(_stops(open_stream))
+        leave_by_close(client)
+        assert len(stops(open_stream, before + 1)) > before
+        client.close()
 
 
 def test_c28_the_connections_of_stops_end_with_them(open_stream: RawServer) -> None:
