@@ -90,26 +90,44 @@ def read_plainly(client: Client, place: str) -> None:
         pass
 
 
-async def with_a_limit(work: Coroutine[Any, Any, None]) -> None:
-    await asyncio.wait_for(work, 0.2)
+Reached = Callable[[], object]
+"""Whether the server has what the call sends; it keeps it waiting from then on."""
 
 
-async def with_another_limit(work: Coroutine[Any, Any, None]) -> None:
-    async with asyncio.timeout(0.2):
+async def with_a_limit(work: Coroutine[Any, Any, None], _: Reached) -> None:
+    await asyncio.wait_for(work, 1.5)
+
+
+async def with_another_limit(work: Coroutine[Any, Any, None], reached: Reached) -> None:
+    async def shorten() -> None:
+        await waiting_for(reached)
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    async with asyncio.timeout(20) as limit:
+        shortening = asyncio.create_task(shorten())
         await work
+    await shortening
 
 
-async def as_a_task(work: Coroutine[Any, Any, None]) -> None:
+async def as_a_task(work: Coroutine[Any, Any, None], reached: Reached) -> None:
     task = asyncio.create_task(work)
-    asyncio.get_running_loop().call_later(0.2, task.cancel)
+    await waiting_for(reached)
+    task.cancel()
     await task
+
+
+async def waiting_for(reached: Reached) -> None:
+    until = time.monotonic() + 10
+    while not reached() and time.monotonic() < until:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)  # from there to where the answer is waited for
 
 
 @pytest.mark.parametrize("ended", [with_a_limit, with_another_limit, as_a_task])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_task_that_ends(
     place: str,
-    ended: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]],
+    ended: Callable[[Coroutine[Any, Any, None], Reached], Coroutine[Any, Any, None]],
     server: FaultServer,
     overheard: Overheard,
 ) -> None:
@@ -118,7 +136,7 @@ def test_a_task_that_ends(
     async def go() -> None:
         client = client_of(AsyncClient, case)
         with pytest.raises((TimeoutError, asyncio.CancelledError)) as caught:
-            await ended(read(client, place))
+            await ended(read(client, place), lambda: case.logins if PLACES[place][2] else case.requests)
         await client.close()
         assert leaks_of(caught.value) == []
         assert leaks_of_objects(client) == []
