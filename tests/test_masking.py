@@ -131,3 +131,14 @@ def test_the_end_of_what_is_looked_at_shows_no_part_of_a_secret() -> None:
 
 def test_what_follows_a_secret_is_shown_though_white_space_ends_it() -> None:
     assert clean('field "a question" is too long', ["a question\n\n"]) == 'field "***" is too long'
+
+
+def test_of_secrets_that_overlap_none_is_left_in_part() -> None:
+    assert clean("see abcdefghijkl, and cdef", ["abcdef", "defghijkl", "ijkl"]) == "see ***, and cdef"
+
+
+def test_each_of_thousands_that_begin_alike() -> None:
+    secrets = [f"passage: {'of the same book, ' * (n % 40)}{n}" for n in range(3000)]
+    for secret in secrets[::50]:
+        assert clean(f"no: {html.escape(secret)} &amp; more", secrets) == "no: *** &amp; more"
+    assert clean("no: passage: of the same", secrets) == "no: passage: of the same"

@@ -19,14 +19,18 @@ _WORD = 5
 """What is left of a secret without its white space may be so short that it stands in any sentence."""
 _LEVELS = 3
 """How often a secret may be quoted: JSON in JSON in a page, say."""
+_WORK = 2**19
+"""Characters that may be read anew, in all ways together: of what has more, no word is shown."""
+_PER_PLACE = 8
+"""As many take as long as a look at a place where a secret may begin."""
 
 
-def clean(text: str, secrets: Iterable[str], limit: int = 300) -> str:
+def clean(text: str, secrets: Iterable[str] | Mask, limit: int = 300) -> str:
     """One line of at most `limit` characters, in which no secret is left, however it is quoted."""
     whole = _one_line(text[: _WINDOW * _BLANK])
     line = whole[:_WINDOW]
     if line:
-        line = _masked(line, _suspects(line, secrets))
+        line = _Masking(Mask.of(secrets)).of(line)
     if len(whole) > _WINDOW and not line.endswith(_AND_SO_ON):  # a secret may begin at its very end
         line = line[:-_BEGINNING] + "…"
     # What follows is slow on long text.
@@ -58,41 +62,128 @@ class _Form(NamedTuple):
         return cls(line, len(stripped) <= _BEGINNING) if line and (line == secret or len(line) > _WORD) else None
 
 
-def _suspects(line: str, secrets: Iterable[str]) -> list[_Form]:
-    """Those of the secrets that may be in it, the longest first: of thousands, few begin as anything in it does."""
-    parts = {text[n : n + _WORD] for text in _readings(line) for n in range(len(text))}
-    known = {form for secret in secrets if (form := _Form.of(secret)) and form.text[:_WORD] in parts}
-    return sorted(known, key=lambda form: len(form.text), reverse=True)
+class Mask:
+    """Secrets, to be found in texts in a time that does not grow with their number."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._heads: dict[int, set[str]] = {}
+        """The first characters of each, by how many they are: 1, 2, 4 or 8."""
+        self._known: dict[tuple[int, str], dict[int, dict[str, bool]]] = {}
+        """By a beginning of at least half of it, each by its length, and whether it is whole."""
+        for form in filter(None, map(_Form.of, secrets)):
+            size = _power(len(form.text))
+            head = form.text[: min(size, _HEAD)]
+            self._heads.setdefault(len(head), set()).add(head)
+            alike = self._known.setdefault((size, form.text[:size]), {}).setdefault(len(form.text), {})
+            alike[form.text] = alike.get(form.text, True) and form.whole
+        self._sizes = sorted({size for size, _ in self._known}, reverse=True)
+
+    @classmethod
+    def of(cls, secrets: Iterable[str] | Mask) -> Mask:
+        return secrets if isinstance(secrets, Mask) else cls(secrets)
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def over(self, text: str, places: Iterable[int]) -> str:
+        """The text without the secrets that stand in it as they are; of those that overlap, none is left in part."""
+        shown, end = [], 0
+        for start in places:
+            found, whole = self._longest(text, start)
+            if not found:
+                continue
+            if start >= end:
+                shown += [text[end:start], "***"]
+            if not whole:
+                return "".join(shown[:-1]) + _AND_SO_ON
+            end = max(end, start + found)
+        return "".join([*shown, text[end:]]) if shown else text
+
+    def places(self, text: str) -> list[int]:
+        """Where a secret may begin: of thousands, few begin as anything in the text does."""
+        found: set[int] = set()
+        for size, heads in self._heads.items():
+            found.update([n for n in range(len(text) - size + 1) if text[n : n + size] in heads])
+        return sorted(found)
+
+    def _longest(self, text: str, start: int) -> tuple[int, bool]:
+        """How many characters of a secret stand here, and whether it ends with them."""
+        for size in self._sizes:
+            if (alike := self._known.get((size, text[start : start + size]))) is None:
+                continue
+            for length in sorted(alike, reverse=True):
+                if (whole := alike[length].get(text[start : start + length])) is not None:
+                    return length, whole
+        return 0, True
 
 
-def _readings(line: str) -> set[str]:
-    """What it may have been before it was quoted, up to three times, in whatever ways."""
-    found = fresh = {line}
-    for _ in range(_LEVELS):
-        fresh = {_one_line(reading(text)) for text in fresh for reading in _READINGS} - found
-        found = found | fresh
-    return found
+_HEAD = 8
 
 
-def _masked(text: str, secrets: list[_Form], levels: int = _LEVELS) -> str:
-    """Without the secrets; where one is quoted, as the text reads without its quoting."""
-    if not secrets:
-        return text
-    masked = _replaced(text, secrets)
-    for reading in _READINGS if levels else ():
-        plain = _one_line(reading(masked))
-        if plain != masked and (found := _masked(plain, secrets, levels - 1)) != plain:
-            masked = found
-    return masked
+def _power(number: int) -> int:
+    """The largest power of two that is not greater."""
+    return 1 << (number.bit_length() - 1)
 
 
-def _replaced(text: str, secrets: list[_Form]) -> str:
-    for secret in secrets:
-        if secret.whole:
-            text = text.replace(secret.text, "***")
-        elif (start := text.find(secret.text)) >= 0:
-            text = text[:start] + _AND_SO_ON
-    return text
+class _TooMuchError(Exception):
+    """A text can be read in more ways than anybody wrote it in."""
+
+
+class _Masking:
+    """The masking of one text, and what is known by now of its readings."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._over: dict[str, str] = {}
+        self._plain: dict[str, list[str]] = {}
+        self._left = _WORK
+
+    def of(self, line: str) -> str:
+        """Without the secrets; where one is quoted, as the text reads without its quoting."""
+        if not self._mask:
+            return line
+        try:
+            if all(self._without(text) == text for text in self._readings(line)):
+                return line
+            return self._masked(line, _LEVELS)
+        except _TooMuchError:
+            return _AND_SO_ON
+
+    def _readings(self, line: str) -> Iterator[str]:
+        """What it may have been before it was quoted, up to three times, in whatever ways."""
+        found = fresh = {line: None}
+        for level in range(_LEVELS + 1):
+            yield from fresh
+            if level < _LEVELS:
+                fresh = {plain: None for text in fresh for plain in self._read(text) if plain not in found}
+                found = found | fresh
+
+    def _masked(self, text: str, levels: int) -> str:
+        masked = self._without(text)
+        for reading in range(len(_READINGS)) if levels else ():
+            plain = self._read(masked)[reading]
+            if plain != masked and (found := self._masked(plain, levels - 1)) != plain:
+                masked = found
+        return masked
+
+    def _without(self, text: str) -> str:
+        if (found := self._over.get(text)) is None:
+            places = self._mask.places(text)
+            self._work(_PER_PLACE * len(places))
+            found = self._over[text] = self._mask.over(text, places)
+        return found
+
+    def _read(self, text: str) -> list[str]:
+        """What it reads as in each way."""
+        if (found := self._plain.get(text)) is None:
+            self._work(len(text))
+            found = self._plain[text] = [_one_line(reading(text)) for reading in _READINGS]
+        return found
+
+    def _work(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            raise _TooMuchError
 
 
 def _without_escapes(text: str) -> str:
@@ -124,10 +215,9 @@ _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
 def _one_line(text: str) -> str:
-    return _SPACE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
-_SPACE = re.compile(r"\s{2,}|[^\S ]")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LOOKS_SECRET = re.compile(
     r"\b(?:sk|pk|rk)-[\w-]{8,}|(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=Bearer )\S+"
