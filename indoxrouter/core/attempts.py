@@ -202,7 +202,7 @@ class Attempts:
             if not request.may_be(kind, content):
                 raise unusable(origin, reply.status, reply.headers, content)
             return content
-        return parsed(origin, reply, content, exact=request.exact, job=request.job)
+        return parsed(origin, reply, content, exact=request.exact, job=request.job, values=request.values)
 
     def _stopping(self, path: str, token: AccessToken, stream_id: str) -> HttpRequest:
         name = quote(stream_id, safe="", errors="replace")

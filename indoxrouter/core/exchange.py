@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from indoxrouter.core.policy import FINAL_CODES, JSON_CAP
+from indoxrouter.core.policy import ERROR_CAP, FINAL_CODES, JSON_CAP
 from indoxrouter.core.steps import Plan, close, read_next, send
 from indoxrouter.errors import DeadlineExceededError, IndoxRouterError, NetworkError, RequestTimeoutError
 from indoxrouter.wire.encoding import Decoder
@@ -89,10 +89,13 @@ class Body:
 
 
 def read(reply: Reply, limits: Limits, target: str, cap: int = JSON_CAP) -> Plan[bytes]:
-    """The whole decoded body; the reply is closed where it can't be had."""
+    """The whole decoded body; the reply is closed where it can't be had. Of a huge error, its beginning."""
+    is_error = not 200 <= reply.status < 300
+    cap = min(cap, ERROR_CAP) if is_error else cap
     failure: IndoxRouterError
+    content = io.BytesIO()  # whose value is no copy, as that of joined parts is
     try:
-        body, content = Body(reply, cap), io.BytesIO()  # whose value is no copy, as that of joined parts is
+        body = Body(reply, cap)
         while piece := (yield from body.more(limits.until)):
             content.write(piece)
         return content.getvalue()
@@ -104,13 +107,23 @@ def read(reply: Reply, limits: Limits, target: str, cap: int = JSON_CAP) -> Plan
         yield from close(reply)
         raise
     yield from close(reply)
+    if is_error and failure.code == "too_large":
+        return content.getvalue()  # its status says more than that it is too large
     raise limits.explain(failure, target)
 
 
-def parsed(origin: Origin, reply: Reply, content: bytes, *, exact: bool = False, job: bool = False) -> Any:
-    """The JSON of a 2xx answer, or the error that it is. For the flags, see Request."""
+def parsed(
+    origin: Origin,
+    reply: Reply,
+    content: bytes,
+    *,
+    exact: bool = False,
+    job: bool = False,
+    values: int | None = None,
+) -> Any:
+    """The JSON of a 2xx answer, or the error that it is. For the flags and `values`, see Request."""
     try:
-        body = _json(content, Decimal if exact else float)
+        body = _json(content, Decimal if exact else float, values)
     except TooLargeError as error:
         raise NetworkError(
             f"{origin.target} answered {reply.status} with {error}",
@@ -140,13 +153,22 @@ def _is_job(body: Mapping[str, Any]) -> bool:
     return isinstance(body.get("status"), str) and ("job_id" in body or body.get("success") is not False)
 
 
-def _json(content: bytes, fraction: Callable[[str], Any]) -> Any:
+def _json(content: bytes, fraction: Callable[[str], Any], values: int | None) -> Any:
     try:
-        return loads(content, parse_float=None if fraction is float else fraction)
+        if fraction is float:
+            return loads(content, values=values)
+        return loads(content, values=values, lists=_ROWS, parse_float=fraction)
     except (json.JSONDecodeError, TooLargeError):
         raise
     except (ValueError, ArithmeticError):  # thousands of digits, which int refuses; 1e9999999999999999999
-        return loads(content, parse_int=partial(_number, int), parse_float=partial(_number, fraction))
+        whole, exact = partial(_number, int), partial(_number, fraction)
+        return loads(content, values=_BY_HAND, parse_int=whole, parse_float=exact)
+
+
+_ROWS = 2**17
+"""Objects in an answer whose amounts are read exactly: each is a row, which takes longer than its parsing."""
+_BY_HAND = 2**16
+"""Values that are read by functions of ours, each of which takes ten times as long."""
 
 
 def _number(kind: Callable[[str], Any], text: str) -> Any:

@@ -24,6 +24,8 @@ LONGEST_WAIT = 120.0
 """Seconds: a server that asks for more gets no retry, its error is raised at once."""
 JSON_CAP = MAX_BYTES
 """Decoded bytes that a JSON answer may have."""
+ERROR_CAP = 16 * 2**20
+"""Decoded bytes of an error that are read: some repeat the request, with its images."""
 MEDIA_CAP = 2 * 2**30
 """Decoded bytes that audio or a file may have."""
 

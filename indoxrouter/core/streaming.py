@@ -18,6 +18,8 @@ from indoxrouter.wire.sse import Framer
 
 _UNLIMITED = 2**62
 """A stream may be of any length: only its single events are bounded."""
+_MANY = 64
+"""Chunks of one event between two looks at the clock."""
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -55,7 +57,7 @@ class Feed:
         try:
             if any(kind in self._content_type for kind in ("json", "html")):
                 content = yield from read(self.reply, limits, self._origin.target)
-                body = parsed(self._origin, self.reply, content)
+                body = parsed(self._origin, self.reply, content, values=request.values)
                 origin, headers = self._origin, self.reply.headers
                 answer = Result(body, request, origin.target, headers, secrets=origin.secrets)
                 self._events.append(whole_answer(answer))
@@ -99,9 +101,11 @@ class Feed:
             while self._events:
                 event = self._events.popleft()
                 assembly.note(event.facts)
-                for chunk in event.chunks:
+                for n, chunk in enumerate(event.chunks, 1):
                     assembly.add(chunk)
                     yield from emit(chunk)
+                    if n % _MANY == 0:
+                        self._check_deadline()
                 if event.done:
                     return (yield from self._drain())
             finished = assembly.finished(choices)
@@ -113,6 +117,12 @@ class Feed:
             if finished and tail_until is None:
                 tail_until = now + policy.STREAM_TAIL
             yield from self._pull(self._limits(now + self._idle if tail_until is None else tail_until))
+
+    def _check_deadline(self) -> None:
+        """Of an event with thousands of choices, as of thousands of events."""
+        if self._deadline is not None and self._clock.now() > self._deadline:
+            late = RequestTimeoutError("the event was not read in time", code="timeout", outcome="unknown")
+            raise self._limits(self._deadline).explain(late, self._origin.target)
 
     def _tell_to_stop(self) -> Plan[None]:
         """Nobody reads on: a server that named the stream is told, so that it generates and bills no more."""

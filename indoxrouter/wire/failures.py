@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from indoxrouter import errors
 from indoxrouter.errors import APIError, Outcome
 from indoxrouter.wire.fields import rate_limit
+from indoxrouter.wire.masking import Mask
 from indoxrouter.wire.masking import clean as clean
 from indoxrouter.wire.messages import request_id_in
 from indoxrouter.wire.parsing import loads
+from indoxrouter.wire.waits import reset_time, status_in
+from indoxrouter.wire.waits import retry_after as retry_after
 
 BY_STATUS: Mapping[int, type[APIError]] = {
     400: errors.InvalidParametersError,
@@ -97,15 +96,31 @@ class Origin(NamedTuple):
     names: str | None = None
     """What a 404 says does not exist: "model", "provider" or nothing known."""
     secrets: Callable[[], Iterable[str]] = tuple
+    """Asked for where there is something to show; they may be thousands."""
     wall: float = 0.0
     """Seconds since 1970, to read a Retry-After date against."""
+    mask: Mask | None = None
+    """Of the secrets, where they are known by now."""
+
+    def known(self) -> Origin:
+        """With its secrets looked up once, for several texts."""
+        return self._replace(mask=Mask(self.secrets()))
+
+    def hidden(self) -> Mask:
+        return Mask(self.secrets()) if self.mask is None else self.mask
 
     def short(self, value: Any) -> str | None:
         """A name that the server gave, as far as it may be shown."""
-        return clean(value, self.secrets(), 100) if isinstance(value, str) else None
+        if not isinstance(value, str) or len(value) > _LONGEST_NAME:
+            return None
+        return clean(value, self.hidden(), 100)
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         return self.short(request_id_in(headers))
+
+
+_LONGEST_NAME = 2**10
+"""Characters of an id or a code; what is longer is none."""
 
 
 def is_error(body: Mapping[str, Any]) -> bool:
@@ -121,22 +136,29 @@ def is_error(body: Mapping[str, Any]) -> bool:
 def from_reply(origin: Origin, status: int, headers: Mapping[str, str], content: bytes) -> APIError:
     """The exception for a complete answer whose status is not 2xx."""
     try:
-        body: Any = loads(content) if content.strip() else None
+        body: Any = loads(content, values=_MOST_VALUES) if content.strip() else None
     except (ValueError, RecursionError):
-        body = content.decode("utf-8", "replace")
+        body = content[:_SHOWN_BYTES].decode("utf-8", "replace")
     return from_body(origin, status, headers, body)
+
+
+_MOST_VALUES = 2**18
+"""Values in the JSON of an error, which may repeat a whole request."""
+_SHOWN_BYTES = 2**20
+"""Of a page, or of what is no answer in another way: what follows says no more."""
 
 
 def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], body: Any) -> APIError:
     """The exception for an error body of any shape; `status` None: an error event inside a stream."""
     facts = dict(_flatten(body))
-    status = status if status and status >= 300 else _status(facts.get("status_code")) or _status(facts.get("code"))
+    origin = origin.known()
+    status = status if status and status >= 300 else status_in(facts.get("status_code")) or status_in(facts.get("code"))
     stray = status == 404 and not isinstance(body, dict | list)  # of no API: a gateway's page, or nothing
     cls = APIError if stray else _choose(origin, status, facts)
     status = status or STATUS_OF.get(cls)
-    text = clean(_said(body), origin.secrets())
+    text = clean(_said(body), origin.hidden())
     if status is not None and 300 <= status < 400:
-        host = clean(_host(headers.get("location", "")), origin.secrets(), 100)
+        host = clean(_host(headers.get("location", "")), origin.hidden(), 100)
         text = f"a redirect to {host!r}, which is not followed: is base_url right?"
     if status == 407:  # its own words may repeat what only the proxy is to know
         text = "the proxy wants another user or password than those in its URL"
@@ -153,7 +175,7 @@ def from_body(origin: Origin, status: int | None, headers: Mapping[str, str], bo
         error_type=origin.short(facts.get("type")),
         request_id=origin.short(facts.get("request_id")) or origin.request_id(headers),
         retry_after=retry_after(headers, facts, origin.wall),
-        reset_time=_reset_time(facts, headers, origin.wall),
+        reset_time=reset_time(facts, headers, origin.wall),
         details=body,
         retryable=retryable,
         outcome=_outcome(status),
@@ -167,9 +189,10 @@ def unusable(
     origin: Origin, status: int, headers: Mapping[str, str], content: bytes, due: str = "usable JSON"
 ) -> APIError:
     """The exception for a 2xx answer that is HTML, text or empty where something else is due."""
-    shown = content.decode("utf-8", "replace").strip()
-    kind = clean(headers.get("content-type", "no content type").split(";")[0], origin.secrets(), 100)
-    text = clean(_title(shown) or shown, origin.secrets(), 200) or "an empty body"
+    shown = content.lstrip()[:_SHOWN_BYTES].decode("utf-8", "replace").strip()
+    origin = origin.known()
+    kind = clean(headers.get("content-type", "no content type").split(";")[0], origin.hidden(), 100)
+    text = clean(_title(shown) or shown, origin.hidden(), 200) or "an empty body"
     return APIError(
         f"{origin.target} answered {status} without {due} ({kind}): {text}",
         status_code=status,
@@ -177,19 +200,6 @@ def unusable(
         details=shown,
         outcome="unknown",
     )
-
-
-def retry_after(headers: Mapping[str, str], facts: Mapping[str, Any], wall: float) -> float | None:
-    """Seconds to wait as the server asks for them; None where it does not, or not sensibly."""
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    asked = headers.get("retry-after")
-    if asked is not None:
-        if (seconds := _number(asked)) is not None:
-            return seconds
-        with contextlib.suppress(ValueError, OverflowError):
-            return max(0.0, _in_utc(email.utils.parsedate_to_datetime(asked)).timestamp() - wall)
-    return _number(facts.get("retry_after"))
 
 
 _LEVELS = 8
@@ -201,7 +211,15 @@ def _flatten(body: Any, levels: int = _LEVELS) -> Iterator[tuple[str, Any]]:
     if isinstance(body, Mapping) and levels:
         for name in ("details", "detail", "error"):
             yield from _flatten(body.get(name), levels - 1)
-        yield from ((str(name), value) for name, value in body.items() if value is not None)
+        yield from ((name, value) for name in _FACTS if (value := body.get(name)) is not None)
+
+
+_CODE_FIELDS = ("code", "type", "error", "error_type")
+_FACTS = (
+    *("code", "type", "error", "error_type", "status_code", "request_id"),
+    *("retry_after", "reset_time", "limit", "remaining", "limit_type"),
+)
+"""The fields that are asked for: an error may have millions of others."""
 
 
 def _choose(origin: Origin, status: int | None, facts: Mapping[str, Any]) -> type[APIError]:
@@ -217,9 +235,6 @@ def _choose(origin: Origin, status: int | None, facts: Mapping[str, Any]) -> typ
     return errors.RequestError if status is not None and status >= 500 else APIError
 
 
-_CODE_FIELDS = ("code", "type", "error", "error_type")
-
-
 def _outcome(status: int | None) -> Outcome:
     return "unknown" if status is None or (status >= 500 and status not in RETRY_STATUSES) else "rejected"
 
@@ -232,7 +247,7 @@ def _said(body: Any, levels: int = _LEVELS) -> str:
         case {"message": str(message)}:
             return message
         case {"detail": list(problems)}:
-            return "; ".join(filter(None, (_problem(entry, levels - 1) for entry in problems)))
+            return "; ".join(filter(None, (_problem(entry, levels - 1) for entry in problems[:_MOST_PROBLEMS])))
         case {"detail": detail} if detail is not None:
             return _said(detail, levels - 1)
         case {"error": error} if error is not None:
@@ -241,6 +256,10 @@ def _said(body: Any, levels: int = _LEVELS) -> str:
             return message
         case _:
             return ""
+
+
+_MOST_PROBLEMS = 100
+"""So many fill what is shown of them, and so many steps lead to any field."""
 
 
 def _title(page: str) -> str | None:
@@ -252,43 +271,10 @@ def _title(page: str) -> str | None:
 def _problem(entry: Any, levels: int) -> str:
     match entry:
         case {"loc": list(loc), "msg": str(message)}:
-            return ".".join(str(part) for part in loc if isinstance(part, str | int)) + ": " + message
+            return ".".join(str(part) for part in loc[:_MOST_PROBLEMS] if isinstance(part, str | int)) + ": " + message
         case _:
             return _said(entry, levels)
 
 
 def _host(location: str) -> str:
     return re.sub(r"^[a-z]+://(?:[^/@]*@)?|[/?#].*$", "", location, flags=re.IGNORECASE) or "the same host"
-
-
-def _status(value: Any) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and 300 <= number < 600 else None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def _reset_time(facts: Mapping[str, Any], headers: Mapping[str, str], wall: float) -> datetime | None:
-    value = facts.get("reset_time")
-    for name in ("x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"):
-        value = headers.get(name) if value is None else value
-    try:
-        if (seconds := _number(value)) is not None:
-            # Small numbers are seconds from now, large ones seconds since 1970.
-            return datetime.fromtimestamp(seconds if seconds > 1e8 else wall + seconds, UTC)
-        return _in_utc(datetime.fromisoformat(value)) if isinstance(value, str) else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _in_utc(moment: datetime) -> datetime:
-    """Servers that name no zone mean UTC, as HTTP does."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from indoxrouter.errors import Attempt
 from indoxrouter.wire.encoding import ACCEPTED
-from indoxrouter.wire.parsing import TooLargeError, first_of, loads
+from indoxrouter.wire.parsing import MAX_BYTES, MOST_NUMBERS, TooLargeError, first_of, loads
 
 Kind = Literal[
     "chat",
@@ -109,9 +109,31 @@ class Request:
             return asked in ("text", "srt", "vtt") and "html" not in content_type
         return self.kind != "account" or not content.strip()
 
+    @property
+    def values(self) -> int:
+        """How many values its answer may have."""
+        if self.exact:
+            return _EXACT
+        if self.kind != "embeddings":
+            return _SAID if self.kind in ("chat", "completion", "transcription", "file") else _LISTED
+        asked = (self.body or {}).get("text", (self.body or {}).get("input"))
+        return min(MOST_NUMBERS, max(_QUICK, _DIMENSIONS * len(asked) if isinstance(asked, list) else 0))
+
     def private_texts(self) -> list[str]:
         """The caller's own words, which no error message may repeat."""
         return texts_in(self.body or {})
+
+
+_QUICK = 2**19
+"""Values that are read in a moment."""
+_EXACT = 2**20
+"""Values of which each may be a Decimal, which costs three times as much as a float."""
+_SAID = MAX_BYTES // 24
+"""Values of a text with the twenty likeliest tokens at each of 16,000 places, and some more."""
+_LISTED = 2**18
+"""Values of a catalogue, or of what an account holds: each row of them takes longer than its parsing."""
+_DIMENSIONS = 2**14
+"""No text's embedding has more numbers."""
 
 
 def _is_object(content: bytes) -> bool:
@@ -119,9 +141,9 @@ def _is_object(content: bytes) -> bool:
     if first_of(content) != b"{":
         return False
     try:
-        loads(content)
+        loads(content, values=_QUICK)
     except TooLargeError:
-        return True
+        return True  # which whoever reads it will find, too
     except (ValueError, RecursionError):
         return False
     return True
