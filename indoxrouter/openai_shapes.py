@@ -185,7 +185,7 @@ def model(page: Page[ModelObject], wanted: str) -> ModelObject:
 
 
 def files(body: Any) -> Page[FileObject]:
-    return Page({**mapping(body), "data": [FileObject(row) for row in objects(mapping(body).get("data"))]})
+    return Page({**mapping(body), "data": [FileObject(row) for row in objects(fields.few(mapping(body).get("data")))]})
 
 
 def _model_id(provider: str, entry: CatalogueEntry, hosted: bool) -> str:

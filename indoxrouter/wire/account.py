@@ -57,7 +57,7 @@ def transactions_page(result: Result) -> tuple[list[Transaction], int | None]:
 
 
 def analytics_entries(result: Result) -> list[AnalyticsEntry]:
-    rows = lists.rows(result, "data", "results", "usage", "sessions", "models")
+    rows = lists.rows(result, "data", "results", "usage", "sessions", "models", most=None)
     return [AnalyticsEntry(row) for row in rows]
 
 

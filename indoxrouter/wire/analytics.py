@@ -91,7 +91,7 @@ def usage_rows(
     A cost that is there but is no number fails the whole answer: as unknown, it would hide money. So does
     a row that names a day that was not asked for. A count that is no whole number is unknown.
     """
-    rows = lists.rows(result, "data", "results", "usage")
+    rows = lists.rows(result, "data", "results", "usage", most=None)
     found: dict[str, Iterable[Any]] = {}
     for field, values in columns(rows, group_by).items():
         types = set(map(type, values))

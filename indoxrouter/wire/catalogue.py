@@ -12,7 +12,7 @@ from indoxrouter.errors import ProviderNotFoundError, ValidationError
 from indoxrouter.records import CatalogueEntry, ModelInfo, ProviderEntry, UsageReport, UserInfo
 from indoxrouter.wire.checks import check_text, count
 from indoxrouter.wire.decode import not_understood
-from indoxrouter.wire.fields import mapping, number, objects, text
+from indoxrouter.wire.fields import check_few, mapping, number, objects, text
 from indoxrouter.wire.masking import clean
 from indoxrouter.wire.messages import Result, request_id_in
 from indoxrouter.wire.prices import prices
@@ -223,6 +223,10 @@ def _providers(result: Result, provider: str | None) -> Iterator[ProviderEntry]:
         body = [{"id": name, "name": name, "models": rows} for name, rows in body.items() if isinstance(rows, list)]
     if not isinstance(body, list):
         raise not_understood(result)
+    listed = sum(
+        len(rows) for entry in body if isinstance(entry, dict) and isinstance(rows := entry.get("models"), list)
+    )
+    check_few(len(body) + listed)
     loose: dict[str, list[dict[str, Any]]] = {}
     for entry in body:
         if isinstance(entry, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from indoxrouter.errors import StreamError
 from indoxrouter.responses import ChatChunk
 from indoxrouter.wire.decode import chat, unfinished
 from indoxrouter.wire.failures import Origin, from_body, is_error
-from indoxrouter.wire.fields import mapping, number, objects, text, usage
+from indoxrouter.wire.fields import few, mapping, number, objects, text, usage
 from indoxrouter.wire.images import images_in
 from indoxrouter.wire.messages import Result
 from indoxrouter.wire.parsing import TooLargeError, loads
@@ -44,7 +44,7 @@ class EventReader:
         if data.strip() == "[DONE]":
             return StreamEvent(self._release(), done=True)
         try:
-            body = loads(data, MAX_EVENT_BYTES)
+            body = loads(data, MAX_EVENT_BYTES, _MOST_VALUES)
         except TooLargeError as error:
             raise StreamError(f"an event is {error}", code="event_too_large", outcome="unknown") from None
         except (ValueError, RecursionError):
@@ -64,6 +64,7 @@ class EventReader:
 
     def _read_object(self, body: dict[str, Any]) -> StreamEvent:
         kind = text(body.get("type")) or ""
+        _check(body)
         if is_error(body):
             raise from_body(self._origin, None, {}, body)
         if kind.startswith("response."):
@@ -94,6 +95,29 @@ def index_of(choice: Mapping[str, Any], position: int) -> int:
     """Which of an answer's choices it is: where it doesn't say, by its position in the event."""
     index = number(choice.get("index"))
     return position if index is None else int(index)
+
+
+_MOST_VALUES = 2**19
+"""Values of one event, which may be a whole answer."""
+_MOST = 2**17
+"""Choices, tool calls and images that one event may bring: each is a chunk, or a piece of one."""
+
+
+def _check(body: dict[str, Any]) -> None:
+    """Raise StreamError where an event lists more than that; a choice takes as long as two of the others."""
+    choices = body.get("choices")
+    left = _MOST - (2 * len(choices) if isinstance(choices, list) else 0)
+    for holder in _holders(body, choices) if left >= 0 else ():
+        for name in ("tool_calls", "images"):
+            left -= len(found) if isinstance(found := holder.get(name), list) else 0
+    if left < 0:
+        raise StreamError("an event lists more than the client accepts", code="event_too_large", outcome="unknown")
+
+
+def _holders(body: dict[str, Any], choices: Any) -> Iterator[Mapping[str, Any]]:
+    yield body
+    for choice in objects(choices):
+        yield from (choice, mapping(choice.get("delta")))
 
 
 def _openai(body: dict[str, Any]) -> StreamEvent:
@@ -151,7 +175,7 @@ def whole_answer(result: Result) -> StreamEvent:
     """The one event of an answer that came at once, from a server that does not stream or from a cache."""
     answer = chat(result)
     body = mapping(result.body)
-    choices = choices_in(body)
+    choices = few(choices_in(body))
     chunks = [_whole_choice(choice, n) for n, choice in enumerate(choices)]
     if len(chunks) < 2:
         first = ChatChunk(

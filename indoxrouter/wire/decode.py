@@ -19,6 +19,7 @@ from indoxrouter.medium import decoded
 from indoxrouter.responses import ChatResponse, CompletionResponse, EmbeddingResponse, TranscriptionResponse, Usage
 from indoxrouter.wire.fields import (
     cost_header,
+    few,
     fraction,
     mapping,
     moment,
@@ -49,13 +50,15 @@ def embeddings(result: Result) -> EmbeddingResponse:
     rows = body.get("data", body.get("embeddings"))
     if not isinstance(rows, list):
         raise not_understood(result)
-    if rows and all(number(item) is not None for item in rows):
-        rows = [rows]  # one bare vector
+    bare = bool(rows) and set(map(type, rows)) <= {int, float}  # of millions, told in a moment
+    rows = [rows] if bare else rows
+    asked = result.request.body or {}
+    if len(rows) != len(asked.get("text", asked.get("input", rows))):
+        raise not_understood(result)
     found = [row.get("embedding") if isinstance(row, dict) else row for row in _by_index(rows)]
     read = [_floats(vector) if isinstance(vector, str) else vector for vector in found]
     vectors = [vector for vector in read if _is_vector(vector)]
-    asked = result.request.body or {}
-    if len(vectors) < len(found) or len(found) != len(asked.get("text", asked.get("input", found))):
+    if len(vectors) < len(found) or (bare and any(number(item) is None for item in vectors[0])):
         raise not_understood(result)
     if len(set(map(len, vectors))) > 1:
         raise not_understood(result)  # they can't be of one model
@@ -70,7 +73,7 @@ def image(result: Result) -> ImageResponse:
         rows = [rows]
     if not isinstance(rows, list):
         raise not_understood(result)
-    return ImageResponse(data=[image_in(row) for row in rows], **shared(result, body))
+    return ImageResponse(data=[image_in(row) for row in few(rows)], **shared(result, body))
 
 
 def speech(result: Result) -> SpeechResponse:
@@ -174,26 +177,26 @@ def _from_envelope(body: Mapping[str, Any]) -> dict[str, Any]:
         "data": text(data) if data is not None else None,
         "finish_reason": text(body.get("finish_reason")),
         "images": images_in(body.get("images")),
-        "tool_calls": objects(body.get("tool_calls")) or behind.get("tool_calls"),
+        "tool_calls": objects(few(body.get("tool_calls"))) or behind.get("tool_calls"),
         "reasoning": text(body.get("reasoning")) or behind.get("reasoning"),
     }
 
 
 def _from_choices(body: Mapping[str, Any]) -> dict[str, Any]:
-    choice = next(iter(objects(body.get("choices"))), {})
+    choice = next(iter(objects(few(body.get("choices")))), {})
     message = mapping(choice.get("message"))
     content = message.get("content", choice.get("text"))
     return {
         "data": content if isinstance(content, str) else _joined(content),
         "finish_reason": text(choice.get("finish_reason")),
         "images": images_in(message.get("images")) or images_in(choice.get("images")),
-        "tool_calls": objects(message.get("tool_calls")) or None,
+        "tool_calls": objects(few(message.get("tool_calls"))) or None,
         "reasoning": text(message.get("reasoning_content")) or text(message.get("reasoning")),
     }
 
 
 def _from_output(body: Mapping[str, Any]) -> dict[str, Any]:
-    items = objects(body.get("output"))
+    items = objects(few(body.get("output")))
     messages = [item for item in items if item.get("type", "message") == "message"]
     parts = [part for item in messages for part in objects(item.get("content"))]
     return {

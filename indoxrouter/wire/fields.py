@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from indoxrouter.errors import APIError
 from indoxrouter.responses import RateLimit, Usage
 
 
@@ -53,6 +54,18 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def objects(value: Any) -> list[dict[str, Any]]:
     """The objects of a list; anything else in it is passed over."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def few(value: Any) -> Any:
+    """The value, unless it is a list of more than any answer lists, each item of which takes a moment to look at."""
+    if isinstance(value, list):
+        check_few(len(value))
+    return value
+
+
+def check_few(number: int, most: int = 2**14) -> None:
+    if number > most:
+        raise APIError("the answer lists more than the client accepts", code="too_large", outcome="done")
 
 
 def usage(value: Any) -> Usage | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from indoxrouter.media import GeneratedImage
-from indoxrouter.wire.fields import mapping, text
+from indoxrouter.wire.fields import few, mapping, text
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 """Base64 has no colon."""
@@ -28,7 +28,7 @@ def image_in(row: Any) -> GeneratedImage:
 
 def images_in(value: Any) -> list[GeneratedImage] | None:
     """The images of an answer or of a chunk; None where there are none."""
-    found = [image_in(row) for row in (value if isinstance(value, list) else [value])]
+    found = [image_in(row) for row in (few(value) if isinstance(value, list) else [value])]
     return [each for each in found if each.url or each.b64_json] or None
 
 

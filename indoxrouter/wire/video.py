@@ -7,7 +7,7 @@ from typing import Any
 
 from indoxrouter.media import GeneratedVideo, VideoJob, VideoResponse
 from indoxrouter.wire.decode import not_understood, shared, unwrapped
-from indoxrouter.wire.fields import mapping, moment, number, objects, text
+from indoxrouter.wire.fields import few, mapping, moment, number, objects, text
 from indoxrouter.wire.images import is_url
 from indoxrouter.wire.messages import Result
 
@@ -63,7 +63,7 @@ def video_jobs(result: Result) -> list[VideoJob]:
         rows = rows[name]
     if not isinstance(rows, list):
         raise not_understood(result)
-    found = [_job(row, row) for row in objects(rows) if _is_job(row)]
+    found = [_job(row, row) for row in objects(few(rows)) if _is_job(row)]
     if rows and not found:
         raise not_understood(result)
     return found
@@ -118,12 +118,12 @@ def _why(found: Mapping[str, Any]) -> str | None:
 def _videos(value: Any) -> list[GeneratedVideo]:
     """The videos that a result holds: a list of them, one of them, or an object around either."""
     if isinstance(value, list):
-        return [found for row in value if (found := _video(row)) is not None]
+        return [found for row in few(value) if (found := _video(row)) is not None]
     if (found := _video(value)) is not None:
         return [found]
     within = mapping(value)
     rows = next((within[name] for name in ("data", "videos") if name in within), None)
-    return [found for row in rows if (found := _video(row)) is not None] if isinstance(rows, list) else []
+    return [found for row in few(rows) if (found := _video(row)) is not None] if isinstance(rows, list) else []
 
 
 def _video(row: Any) -> GeneratedVideo | None:
