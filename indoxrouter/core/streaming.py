@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from indoxrouter.core import policy
 from indoxrouter.core.assembly import Assembly
@@ -19,7 +19,7 @@ from indoxrouter.wire.sse import Framer
 _UNLIMITED = 2**62
 """A stream may be of any length: only its single events are bounded."""
 _MANY = 64
-"""Chunks of one event between two looks at the clock."""
+"""Events, or chunks of one of them, between two looks at the clock."""
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -44,6 +44,7 @@ class Feed:
         self._deadline = deadline
         self._clock = clock
         self._framer = Framer()
+        self._framed: Iterator[str] = iter(())
         self._reader = EventReader(origin)
         self._body: Body | None = None
         self._events: deque[StreamEvent] = deque()
@@ -136,16 +137,18 @@ class Feed:
             while not self._events and self._broken is None:
                 if self._clock.now() > limits.until:  # no read would say so while there is something to unpack
                     raise RequestTimeoutError("no event in time", code="timeout", outcome="unknown")
-                data = yield from self._body.more(limits.until)
-                if not data:
-                    self._ended = True
-                    raise self._early_end()
-                self._head += data[: 1000 - len(self._head)]
-                for text in self._framer.feed(data):
+                for text in self._framed:
                     self._events.append(self._reader.read(text))
                     self._stream_id = self._stream_id or self._events[-1].stream_id
-                    if self._events[-1].done:
+                    if self._events[-1].done or len(self._events) == _MANY:
                         break
+                else:
+                    data = yield from self._body.more(limits.until)
+                    if not data:
+                        self._ended = True
+                        raise self._early_end()
+                    self._head += data[: 1000 - len(self._head)]
+                    self._framed = self._framer.feed(data)
         except NetworkError as error:
             if error.code in (None, "truncated", "undecodable") and not isinstance(error, TimeoutError):
                 error = StreamError(error.message, code=error.code or "truncated", outcome="unknown")
