@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from indoxrouter.core import policy
 from indoxrouter.core.assembly import Assembly
@@ -137,12 +138,12 @@ class Feed:
             while not self._events and self._broken is None:
                 if self._clock.now() > limits.until:  # no read would say so while there is something to unpack
                     raise RequestTimeoutError("no event in time", code="timeout", outcome="unknown")
-                for text in self._framed:
+                for text in islice(self._framed, _MANY):
                     self._events.append(self._reader.read(text))
                     self._stream_id = self._stream_id or self._events[-1].stream_id
-                    if self._events[-1].done or len(self._events) == _MANY:
+                    if self._events[-1].done:
                         break
-                else:
+                if not self._events:
                     data = yield from self._body.more(limits.until)
                     if not data:
                         self._ended = True

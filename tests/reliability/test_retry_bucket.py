@@ -35,7 +35,7 @@ from .outage import How, Outage
 from .pulse import Pulse, Stall
 
 CALLERS = 64
-PAUSE = 0.5
+PAUSE = 1.0
 """Seconds that a caller waits between two calls; so many callers would otherwise keep this machine busy."""
 TIMEOUT = 0.8
 """Seconds for an attempt, where a router is silent."""
