@@ -67,6 +67,13 @@ async def asked_by_async(client: Any, who: str, times: int) -> list[str]:
     return [answer.data for n, answer in enumerate(answers) if f"{who} asks number {n}" not in answer.data]
 
 
+def with_slow_logins(seen: Seen) -> Any:
+    if "/auth/" in seen.path:
+        time.sleep(0.4)
+        return [ok({"access_token": f"token-{seen.number}"})]
+    return [ok({"data": "fine"})]
+
+
 class TestFork:
     @pytest.mark.kinds("sync")
     def test_19_parent_and_child_get_their_own_answers(self, sandbox: Sandbox) -> None:
@@ -117,13 +124,8 @@ class TestFork:
 
     @pytest.mark.kinds("sync")
     def test_19_a_fork_during_a_login_waits_for_no_landing(self) -> None:
-        def script(seen: Seen) -> Any:
-            if "/auth/" in seen.path:
-                time.sleep(0.4)
-                return [ok({"access_token": f"token-{seen.number}"})]
-            return [ok({"data": "fine"})]
-
-        with RawServer(script, logins=False) as server, indoxrouter.Client(KEY, server.url, deadline=5) as client:
+        serving = RawServer(with_slow_logins, logins=False)
+        with serving as server, indoxrouter.Client(KEY, server.url, deadline=5) as client:
             first = threading.Thread(target=client.completion, args=("parent",))
             first.start()
             time.sleep(0.15)
@@ -134,13 +136,7 @@ class TestFork:
     def test_19_nor_does_an_async_client(self) -> None:
         """The login of the parent's event loop lands in the parent alone."""
 
-        def script(seen: Seen) -> Any:
-            if "/auth/" in seen.path:
-                time.sleep(0.4)
-                return [ok({"access_token": f"token-{seen.number}"})]
-            return [ok({"data": "fine"})]
-
-        with RawServer(script, logins=False) as server:
+        with RawServer(with_slow_logins, logins=False) as server:
             client = indoxrouter.AsyncClient(KEY, server.url, deadline=5)
             first = threading.Thread(target=lambda: asyncio.run(once("parent")))
 
