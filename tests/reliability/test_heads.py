@@ -80,7 +80,7 @@ UNCLEAR = {
 CLEAR = {
     "length": headed(STATUS, LENGTH) + SOUND,
     "length with zeros before it": headed(STATUS, b"Content-Length: " + b"0" * 30 + b"1000") + SOUND,
-    "length between tabs": headed(STATUS, b"Content-Length:\t1000\t") + SOUND,
+    "length behind a tab": headed(STATUS, b"Content-Length:\t1000") + SOUND,
     "length in the next line": headed(STATUS, b"Content-Length:", b" 1000") + SOUND,
     "chunked": headed(STATUS, CHUNKED) + chunked(SOUND),
     "chunked in capitals": headed(STATUS, CHUNKED.upper()) + chunked(SOUND),
