@@ -93,9 +93,8 @@ class AsyncTransport:
             headers = {name.lower(): value for name, value in response.headers.items()}
             source = _Source(held, response, body if isinstance(body, Body) else None)
             told = (response.headers.getall(name, []) for name in ("Transfer-Encoding", "Content-Length"))
-            if is_clear(*told) and not any(
-                "\0" in value for value in response.headers.values()
-            ):  # which older ones of aiohttp let pass
+            # Older versions of aiohttp let NUL pass.
+            if is_clear(*told) and not any("\0" in value for value in headers.values()):
                 return Reply(response.status, headers, tuple(response.headers.getall("Set-Cookie", ())), source)
             source.close()
             failure = self._route.broken(True, MALFORMED)
